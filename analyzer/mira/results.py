@@ -1,0 +1,236 @@
+"""What the tasks return: frozen dataclasses of plain arrays, times in seconds, pitches as MIDI numbers.
+
+``to_dict`` gives the documented JSON form (``SCHEMA`` is its version) and ``from_dict`` takes it back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SCHEMA = 1
+"""Version of the JSON form of results; it grows when a field changes its meaning or goes."""
+
+KINDS: dict[str, type[Result]] = {}
+"""Result classes by their ``kind``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Base of all results.
+
+    Parameters
+    ----------
+    duration_s
+        Length of the recording in seconds.
+    """
+
+    kind: ClassVar[str] = ""
+    duration_s: float
+
+    def __init_subclass__(cls) -> None:
+        KINDS[cls.kind] = cls
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form: arrays as lists, numbers rounded to a microsecond or a millionth."""
+        out = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"kind": self.kind, **{k: v for k, v in out.items() if v is not None}}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Result:
+        """Rebuild a result from :meth:`to_dict`; unknown keys are ignored."""
+        cls = KINDS[values["kind"]]
+        names = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: _arrays(v) for k, v in values.items() if k in names})
+
+
+@dataclass(frozen=True, eq=False)
+class Notes(Result):
+    """Notes of a transcription, sorted by onset, then pitch; no two notes of one pitch overlap.
+
+    Parameters
+    ----------
+    start_s, end_s
+        Shape (note,), seconds, ``end_s > start_s``.
+    pitch
+        Shape (note,), MIDI number (69 is A4 at 440 Hz), integers.
+    velocity
+        Shape (note,), 1 to 127.
+    confidence
+        Shape (note,), 0 to 1.
+    bends
+        None, or for each note an array of shape (k, 2): seconds from the note's start, semitones from its pitch.
+    tempo_bpm
+        Written into MIDI headers; it does not move any note.
+    program
+        General MIDI program for the MIDI file, 0 to 127.
+    """
+
+    kind: ClassVar[str] = "notes"
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    pitch: NDArray[np.int64]
+    velocity: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    bends: tuple[NDArray[np.float64], ...] | None = None
+    tempo_bpm: float = 120.0
+    program: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class MultiF0(Result):
+    """Sounding pitches frame by frame.
+
+    Parameters
+    ----------
+    time_s
+        Shape (frame,), seconds.
+    freq_hz
+        One array of Hz for each frame, lowest first; empty where nothing sounds.
+    """
+
+    kind: ClassVar[str] = "multif0"
+    time_s: NDArray[np.float64]
+    freq_hz: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments(Result):
+    """Labelled stretches of time that follow one another.
+
+    Parameters
+    ----------
+    start_s, end_s
+        Shape (segment,), seconds.
+    label
+        One text for each segment.
+    confidence
+        Shape (segment,), 0 to 1.
+    """
+
+    kind: ClassVar[str] = "segments"
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    label: tuple[str, ...]
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Chords(Segments):
+    """Chord segments in Harte syntax (Harte et al., ISMIR 2005) that cover the recording, and its key.
+
+    Parameters
+    ----------
+    key
+        For instance ``Bb major``; empty where there is none.
+    alternatives
+        None, or for each segment a list of (label, probability), best first.
+    """
+
+    kind: ClassVar[str] = "chords"
+    key: str = ""
+    alternatives: tuple[tuple[tuple[str, float], ...], ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Events(Result):
+    """Points in time, such as beats.
+
+    Parameters
+    ----------
+    time_s
+        Shape (event,), seconds.
+    label
+        One text for each event.
+    """
+
+    kind: ClassVar[str] = "events"
+    time_s: NDArray[np.float64]
+    label: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve(Result):
+    """A value over time.
+
+    Parameters
+    ----------
+    time_s, value
+        Shape (frame,) each.
+    unit
+        Unit of the value.
+    """
+
+    kind: ClassVar[str] = "curve"
+    time_s: NDArray[np.float64]
+    value: NDArray[np.float64]
+    unit: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tags(Result):
+    """Probabilities of tags.
+
+    Parameters
+    ----------
+    genre, instruments
+        Name -> probability.
+    voice
+        Probability that somebody sings.
+    """
+
+    kind: ClassVar[str] = "tags"
+    genre: Mapping[str, float]
+    voice: float
+    instruments: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Result):
+    """A vector for the recording and a sequence of vectors over time.
+
+    Parameters
+    ----------
+    vector
+        Shape (dimension,), L2 norm 1.
+    time_s
+        Shape (step,), seconds.
+    sequence
+        Shape (step, dimension).
+    """
+
+    kind: ClassVar[str] = "embedding"
+    vector: NDArray[np.float32]
+    time_s: NDArray[np.float64]
+    sequence: NDArray[np.float32]
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
+
+
+def _arrays(value: Any) -> Any:
+    """Lists of numbers become arrays; lists of anything else become tuples."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    import numpy as np
+
+    if all(isinstance(v, (int, float)) for v in value):
+        return np.array(value)
+    if all(isinstance(v, str) for v in value):
+        return tuple(value)
+    return tuple(_arrays(v) for v in value)
