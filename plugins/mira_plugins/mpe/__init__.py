@@ -1,0 +1,1 @@
+"""Notes of any instrument (multi-pitch estimation)."""

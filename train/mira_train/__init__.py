@@ -1,0 +1,1 @@
+"""The workshop: data sets, synthesis, networks, training and evaluation (extra ``[train]``)."""

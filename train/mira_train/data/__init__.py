@@ -1,0 +1,1 @@
+"""Data sets: their formats, registry, splits and conversion."""

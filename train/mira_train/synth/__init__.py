@@ -1,0 +1,1 @@
+"""Labelled audio from scores: soundfonts, real single notes, rooms."""
