@@ -1,0 +1,149 @@
+"""JAMS, the JSON Annotated Music Specification (Humphrey et al., ISMIR 2014), version 0.3.
+
+The JSON is written here: the ``jams`` package would bring pandas and scipy along.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, BinaryIO
+
+from mira import __version__
+from mira.results import Chords, Curve, Embedding, Events, MultiF0, Notes, Result, Segments, Tags
+from mira.writers import About, Writer
+from mira.writers.checks import check_result
+from mira.writers.json import dumps
+
+Observation = tuple[float, float, Any, float | None]
+"""Time and duration in seconds, value, confidence."""
+
+
+def write(result: Result, stream: BinaryIO, about: About) -> None:
+    """Write a result as annotations, with the recording's path in the sandbox."""
+    check_result(result)
+    document = {
+        "annotations": [
+            _annotation(result, about, namespace, data, sandbox)
+            for namespace, data, sandbox in _annotations(result)
+        ],
+        "file_metadata": {
+            "title": "",
+            "artist": "",
+            "release": "",
+            "duration": round(float(result.duration_s), 6),
+            "identifiers": {},
+            "jams_version": "0.3.4",
+        },
+        "sandbox": {"path": about.path, "task": about.task, "settings": dict(about.settings)},
+    }
+    stream.write(dumps(document, indent=1).encode("ascii") + b"\n")
+
+
+def _annotation(
+    result: Result, about: About, namespace: str, data: Iterable[Observation], sandbox: dict[str, Any]
+) -> dict[str, Any]:
+    model = " ".join(about.model.get(key, "") for key in ("name", "version")).strip()
+    observations = [
+        {
+            "time": _round(t),
+            "duration": _round(d),
+            "value": value,
+            "confidence": None if c is None else _round(c),
+        }
+        for t, d, value, c in data
+    ]
+    return {
+        "namespace": namespace,
+        "annotation_metadata": {
+            "curator": {"name": "", "email": ""},
+            "annotator": {},
+            "version": __version__,
+            "corpus": "",
+            "annotation_tools": f"mira {__version__}" + (f", model {model}" if model else ""),
+            "annotation_rules": "",
+            "validation": "",
+            "data_source": "program",
+        },
+        "data": _columns(observations) if namespace == "pitch_contour" else observations,
+        "sandbox": sandbox,
+        "time": 0.0,
+        "duration": _round(result.duration_s),
+    }
+
+
+def _columns(observations: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Lay observations out as JAMS wants them of its dense namespaces."""
+    return {key: [o[key] for o in observations] for key in ("time", "duration", "value", "confidence")}
+
+
+def _annotations(result: Result) -> list[tuple[str, list[Observation], dict[str, Any]]]:
+    """Namespace, observations and sandbox of each annotation that a result becomes."""
+    whole = (0.0, float(result.duration_s))
+    match result:
+        case Notes():
+            spans = zip(result.start_s, result.end_s - result.start_s, result.pitch, result.confidence)
+            notes = [(t, d, float(pitch), c) for t, d, pitch, c in spans]
+            return [("note_midi", notes, {"velocity": [int(v) for v in result.velocity]})]
+        case MultiF0():
+            return [("pitch_contour", _contours(result), {})]
+        case Chords():
+            chords = [("chord", _segments(result), {})]
+            key = re.fullmatch(r"([A-G][b#]?) (major|minor)", result.key)
+            return chords + ([("key_mode", [(*whole, f"{key[1]}:{key[2]}", None)], {})] if key else [])
+        case Segments():
+            return [("segment_open", _segments(result), {})]
+        case Events():
+            return [_events(result)]
+        case Curve():
+            values = [(t, 0.0, [_round(v)], None) for t, v in zip(result.time_s, result.value)]
+            return [("vector", values, {"unit": result.unit})]
+        case Tags():
+            groups = {
+                "genre": result.genre,
+                "instrument": result.instruments,
+                "voice": {"voice": result.voice},
+            }
+            return [
+                ("tag_open", [(*whole, tag, p) for tag, p in tags.items()], {"group": group})
+                for group, tags in groups.items()
+            ]
+        case Embedding():
+            steps = [(t, 0.0, _rounded(v), None) for t, v in zip(result.time_s, result.sequence)]
+            return [
+                ("vector", [(*whole, _rounded(result.vector), None)], {"extent": "recording"}),
+                ("vector", steps, {"extent": "steps"}),
+            ]
+    raise NotImplementedError(result.kind)
+
+
+def _contours(result: MultiF0) -> list[Observation]:
+    """Return one observation for each pitch of each frame; its index is the rank from the lowest."""
+    return [
+        (time, 0.0, {"index": rank, "frequency": _round(frequency), "voiced": True}, None)
+        for time, frequencies in zip(result.time_s, result.freq_hz)
+        for rank, frequency in enumerate(frequencies)
+    ]
+
+
+def _segments(result: Segments) -> list[Observation]:
+    spans = zip(result.start_s, result.end_s - result.start_s, result.label, result.confidence)
+    return list(spans)
+
+
+def _events(result: Events) -> tuple[str, list[Observation], dict[str, Any]]:
+    """Return beats where all labels are numbers (positions in the bar), else tags of no duration."""
+    if all(label.isdecimal() for label in result.label):
+        return "beat", [(t, 0.0, int(label), None) for t, label in zip(result.time_s, result.label)], {}
+    return "tag_open", [(t, 0.0, label, None) for t, label in zip(result.time_s, result.label)], {}
+
+
+def _rounded(values: Iterable[float]) -> list[float]:
+    return [_round(v) for v in values]
+
+
+def _round(value: float) -> float:
+    return round(float(value), 6)
+
+
+WRITER = Writer("jams", (".jams",), (Notes, MultiF0, Segments, Events, Curve, Tags, Embedding), write)
