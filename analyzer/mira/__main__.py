@@ -1,0 +1,76 @@
+"""The way in from a shell: ``mira`` and ``python -m mira``. Every exception becomes an exit code here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mira.errors import Exit, MiraError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code (:class:`mira.errors.Exit`)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in args
+    try:
+        code = _run([a for a in args if a != "--debug"], debug)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _end("interrupted; what is finished stays", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        return Exit.OK
+    except MiraError as error:
+        return _end(str(error), error.exit_code)
+    except MemoryError:
+        return _end("not enough memory; close other programs or use fewer --jobs", Exit.FAILED)
+    except Exception as error:  # the program is wrong: say so in one line, and where if asked
+        if debug:
+            raise
+        reason = f"internal error: {type(error).__name__}: {error}"
+        return _end(f"{reason}; run again with --debug for a traceback", Exit.BUG)
+    return code
+
+
+def _run(args: list[str], debug: bool) -> int:
+    import typer
+
+    from mira.cli.app import build, version
+
+    if args[:1] == ["--version"]:
+        print(version())
+        return Exit.OK
+    command = next((a for a in args if not a.startswith("-")), "")
+    app = build(command, debug=debug)
+    try:
+        code = app(args, prog_name="mira", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except SystemExit as stop:  # Typer turns a closed pipe into one
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
+    except Exception as error:
+        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+            raise
+        error.show()  # wrong use, as Typer says it
+        return error.exit_code
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _end(message: str, code: Exit) -> int:
+    from mira.cli.console import say
+
+    say(message)
+    return code
+
+
+def _silence_stdout() -> None:
+    from mira.cli.console import silence
+
+    silence(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""The ``mira`` command: what plugins declare, as Typer commands."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mira import __version__
+from mira.cli.console import say
+from mira.cli.options import Options, QuickCommand, parameters
+from mira.errors import PluginError
+from mira.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from mira.plugins import Plugins
+    from mira.task import Task
+
+HELP = "Listens to music files and writes down what it hears."
+
+_ARGUMENT = typer.Argument(metavar="PATH...", help="Files, folders, patterns, playlists, or - for stdin.")
+_TASKS = typer.Option("--tasks", metavar="TASK,TASK", help="What to listen for, separated by commas.")
+
+
+def build(command: str = "", *, debug: bool = False) -> typer.Typer:
+    """Build the command line.
+
+    Parameters
+    ----------
+    command
+        The command that is about to run. If it is a task's, nothing else is built, which saves time.
+    debug
+        Whether errors of the program show where they come from.
+    """
+    app = typer.Typer(
+        name="mira", help=HELP, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+    )
+    app.callback(no_args_is_help=True)(_globals)
+    plugins = load_plugins()
+    asked = [task for task in plugins.tasks.values() if task.command == command]
+    for task in asked or plugins.tasks.values():
+        try:
+            _add(app, task.command, task.summary, _task_command(task, debug))
+        except PluginError as error:
+            say(str(error))
+    if not asked:
+        _add(app, "analyze", "Do several tasks at once.", _analyze_command(plugins, debug))
+        from mira.cli import info
+
+        info.register(app)
+        _add_foreign(app, plugins)
+    return app
+
+
+def _globals(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+) -> None:
+    """Declare the flags that stand before the command, for the help; ``main`` acts upon them."""
+
+
+def _add(app: typer.Typer, name: str, summary: str, command: Callable[..., None]) -> None:
+    app.command(name, help=summary, cls=QuickCommand)(command)
+
+
+def _add_foreign(app: typer.Typer, plugins: Plugins) -> None:
+    """Let plugins add their commands; one that fails is reported and the rest works."""
+    for hook in plugins.hook.mira_commands.get_hookimpls():
+        try:
+            hook.function(app=app)
+        except Exception as error:  # whatever a plugin does; it is reported
+            say(f"plugin {hook.plugin_name}: adding its commands failed: {type(error).__name__}: {error}")
+
+
+def _task_command(task: Task, debug: bool) -> Callable[..., None]:
+    settings = parameters(task.settings, switches=True)
+    taken = {p.name for p in _common()} & {p.name for p in settings}
+    if taken:
+        raise PluginError(f"{task.name}: its settings use names of common flags: {', '.join(sorted(taken))}")
+
+    def command(paths: list[str], **values: Any) -> None:
+        own = {p.name: values.pop(p.name) for p in settings}
+        _run([task], paths, values, {task.name: own}, debug)
+
+    return _signed(command, [_paths(), *_common(), *settings])
+
+
+def _analyze_command(plugins: Plugins, debug: bool) -> Callable[..., None]:
+    def command(paths: list[str], tasks: str, **values: Any) -> None:
+        names = dict.fromkeys(name.strip() for name in tasks.split(","))
+        _run([plugins.task(name) for name in names], paths, values, {}, debug)
+
+    wanted = inspect.Parameter("tasks", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, _TASKS])
+    return _signed(command, [_paths(), wanted, *_common()])
+
+
+def _run(
+    tasks: list[Task],
+    paths: list[str],
+    values: dict[str, Any],
+    settings: dict[str, dict[str, Any]],
+    debug: bool,
+) -> None:
+    from mira.cli.run import run
+
+    many = {f.name for f in dataclasses.fields(Options) if isinstance(f.default, tuple)}
+    options = Options(**{name: tuple(v) if name in many else v for name, v in values.items()})
+    code = run(tasks, paths, options, settings, load_plugins().writers, debug=debug)
+    raise typer.Exit(code)
+
+
+def _paths() -> inspect.Parameter:
+    return inspect.Parameter(
+        "paths", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[list[str], _ARGUMENT]
+    )
+
+
+@cache
+def _common() -> tuple[inspect.Parameter, ...]:
+    return tuple(parameters(Options))
+
+
+def _signed(command: Callable[..., None], wanted: list[inspect.Parameter]) -> Callable[..., None]:
+    """Give a function the signature that Typer reads."""
+    command.__signature__ = inspect.Signature(wanted)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in wanted}
+    return command
+
+
+def version() -> str:
+    """Return what ``mira --version`` prints."""
+    return f"mira {__version__}"
