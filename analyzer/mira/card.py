@@ -2,9 +2,9 @@
 
 The card lies in the protobuf's metadata (``ModelProto.metadata_props``, field 14) under ``mira.card``. It is
 read by walking over the file's top-level fields, without onnx or onnxruntime. Two SHA-256 sums guard the
-file: ``graph_sha256`` covers every byte but the card's own entry, and the card's text ends with the sum of what
-stands before it. So a file with one flipped bit is refused; onnxruntime would run most of them and give other
-numbers.
+file: ``graph_sha256`` covers every byte but the card's own entry, and the card's text ends with the sum of
+what stands before it. So a file with one flipped bit is refused; onnxruntime would run most of them and give
+other numbers.
 """
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
 """What the tasks return: frozen dataclasses of plain arrays, times in seconds, pitches as MIDI numbers.
 
-``to_dict`` gives the documented JSON form (``SCHEMA`` is its version) and ``from_dict`` takes it back.
+``to_dict`` gives the documented JSON form (``SCHEMA`` is its version) and ``from_dict`` takes it back,
+guided by the fields' annotations; so a result class of a plugin writes them as these do, as text (PEP 563).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from mira.errors import DataError, PluginError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +39,11 @@ class Result:
     duration_s: float
 
     def __init_subclass__(cls) -> None:
-        KINDS[cls.kind] = cls
+        if "kind" not in cls.__dict__:
+            return
+        taken = KINDS.setdefault(cls.kind, cls)
+        if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise PluginError(f"result kind '{cls.kind}' of {cls.__module__} is taken by {taken.__module__}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form: arrays as lists, numbers rounded to a microsecond or a millionth."""
@@ -44,10 +52,21 @@ class Result:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Result:
-        """Rebuild a result from :meth:`to_dict`; unknown keys are ignored."""
-        cls = KINDS[values["kind"]]
-        names = {f.name for f in dataclasses.fields(cls)}
-        return cls(**{k: _arrays(v) for k, v in values.items() if k in names})
+        """Rebuild a result from :meth:`to_dict`; unknown keys are ignored.
+
+        Raises
+        ------
+        DataError
+            If no installed plugin knows this kind of result, or a field is missing.
+        """
+        cls = KINDS.get(values.get("kind", ""))
+        if cls is None:
+            raise DataError(f"'{values.get('kind')}' is no kind of result; known: {', '.join(KINDS)}")
+        types = {f.name: str(f.type) for f in dataclasses.fields(cls)}
+        try:
+            return cls(**{name: _rebuild(types[name], v) for name, v in values.items() if name in types})
+        except (TypeError, ValueError) as error:
+            raise DataError(f"this is no result of kind '{cls.kind}': {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +84,8 @@ class Notes(Result):
     confidence
         Shape (note,), 0 to 1.
     bends
-        None, or for each note an array of shape (k, 2): seconds from the note's start, semitones from its pitch.
+        None, or for each note an array of shape (k, 2): seconds from the note's start, semitones from
+        its pitch.
     tempo_bpm
         Written into MIDI headers; it does not move any note.
     program
@@ -223,14 +243,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _arrays(value: Any) -> Any:
-    """Lists of numbers become arrays; lists of anything else become tuples."""
-    if not isinstance(value, (list, tuple)):
+def _rebuild(annotation: str, value: Any) -> Any:
+    """Turn lists back into what the annotation says: an array, a tuple of arrays, or nested tuples."""
+    if not isinstance(value, list):
         return value
+    array = re.search(r"NDArray\[np\.(\w+)\]", annotation)
+    if array is None:
+        return _tuples(value)
     import numpy as np
 
-    if all(isinstance(v, (int, float)) for v in value):
-        return np.array(value)
-    if all(isinstance(v, str) for v in value):
-        return tuple(value)
-    return tuple(_arrays(v) for v in value)
+    if annotation.startswith("tuple"):
+        return tuple(np.array(part, array[1]) for part in value)
+    return np.array(value, array[1])
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
