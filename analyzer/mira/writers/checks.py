@@ -45,7 +45,7 @@ def _check_lengths(result: Result) -> None:
         column = getattr(result, name, None)
         if column is not None and times is not None and len(column) != len(times):
             raise OutputError(
-                f"{name} of the {result.kind} has {len(column)} values for {len(times)} times; nothing written"
+                f"{name} of the {result.kind} has {len(column)} values, not {len(times)}; nothing written"
             )
 
 

@@ -6,7 +6,7 @@ The JSON is written here: the ``jams`` package would bring pandas and scipy alon
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 from mira import __version__
@@ -15,8 +15,13 @@ from mira.writers import About, Writer
 from mira.writers.checks import check_result
 from mira.writers.json import dumps
 
+KEY = r"([A-G][b#]?) (major|minor)"
+
 Observation = tuple[float, float, Any, float | None]
 """Time and duration in seconds, value, confidence."""
+
+Annotation = tuple[str, Sequence[Observation], dict[str, Any]]
+"""Namespace, observations, sandbox."""
 
 
 def write(result: Result, stream: BinaryIO, about: About) -> None:
@@ -77,44 +82,35 @@ def _columns(observations: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {key: [o[key] for o in observations] for key in ("time", "duration", "value", "confidence")}
 
 
-def _annotations(result: Result) -> list[tuple[str, list[Observation], dict[str, Any]]]:
-    """Namespace, observations and sandbox of each annotation that a result becomes."""
+def _annotations(result: Result) -> Iterator[Annotation]:
+    """Yield the annotations that a result becomes."""
     whole = (0.0, float(result.duration_s))
     match result:
         case Notes():
             spans = zip(result.start_s, result.end_s - result.start_s, result.pitch, result.confidence)
             notes = [(t, d, float(pitch), c) for t, d, pitch, c in spans]
-            return [("note_midi", notes, {"velocity": [int(v) for v in result.velocity]})]
+            yield "note_midi", notes, {"velocity": [int(v) for v in result.velocity]}
         case MultiF0():
-            return [("pitch_contour", _contours(result), {})]
-        case Chords():
-            chords = [("chord", _segments(result), {})]
-            key = re.fullmatch(r"([A-G][b#]?) (major|minor)", result.key)
-            return chords + ([("key_mode", [(*whole, f"{key[1]}:{key[2]}", None)], {})] if key else [])
+            yield "pitch_contour", _contours(result), {}
         case Segments():
-            return [("segment_open", _segments(result), {})]
+            spans = zip(result.start_s, result.end_s - result.start_s, result.label, result.confidence)
+            yield "chord" if isinstance(result, Chords) else "segment_open", list(spans), {}
+            if isinstance(result, Chords) and (key := re.fullmatch(KEY, result.key)):
+                yield "key_mode", [(*whole, f"{key[1]}:{key[2]}", None)], {}
         case Events():
-            return [_events(result)]
+            yield _events(result)
         case Curve():
             values = [(t, 0.0, [_round(v)], None) for t, v in zip(result.time_s, result.value)]
-            return [("vector", values, {"unit": result.unit})]
+            yield "vector", values, {"unit": result.unit}
         case Tags():
-            groups = {
-                "genre": result.genre,
-                "instrument": result.instruments,
-                "voice": {"voice": result.voice},
-            }
-            return [
-                ("tag_open", [(*whole, tag, p) for tag, p in tags.items()], {"group": group})
-                for group, tags in groups.items()
-            ]
+            voice = {"voice": result.voice}
+            groups = {"genre": result.genre, "instrument": result.instruments, "voice": voice}
+            for group, tags in groups.items():
+                yield "tag_open", [(*whole, tag, p) for tag, p in tags.items()], {"group": group}
         case Embedding():
+            yield "vector", [(*whole, _rounded(result.vector), None)], {"extent": "recording"}
             steps = [(t, 0.0, _rounded(v), None) for t, v in zip(result.time_s, result.sequence)]
-            return [
-                ("vector", [(*whole, _rounded(result.vector), None)], {"extent": "recording"}),
-                ("vector", steps, {"extent": "steps"}),
-            ]
-    raise NotImplementedError(result.kind)
+            yield "vector", steps, {"extent": "steps"}
 
 
 def _contours(result: MultiF0) -> list[Observation]:
@@ -126,12 +122,7 @@ def _contours(result: MultiF0) -> list[Observation]:
     ]
 
 
-def _segments(result: Segments) -> list[Observation]:
-    spans = zip(result.start_s, result.end_s - result.start_s, result.label, result.confidence)
-    return list(spans)
-
-
-def _events(result: Events) -> tuple[str, list[Observation], dict[str, Any]]:
+def _events(result: Events) -> Annotation:
     """Return beats where all labels are numbers (positions in the bar), else tags of no duration."""
     if all(label.isdecimal() for label in result.label):
         return "beat", [(t, 0.0, int(label), None) for t, label in zip(result.time_s, result.label)], {}

@@ -2,12 +2,12 @@
 
 Notes lie on one track and one channel. Ticks are chosen by the tempo so that one lasts 1.5 ms at most: no
 onset moves by more than 0.75 ms. (Files of up to about three hours stay below 10 million ticks, where
-pretty_midi stops reading.) Two notes of one pitch never overlap in the file: the earlier is cut, and each lasts
-one tick at least.
+pretty_midi stops reading.) Two notes of one pitch never overlap in the file: the earlier is cut, and each
+lasts one tick at least.
 
 Pitch bends, when there are any, belong to a channel and not to a note; so simultaneous notes take turns over
-the 15 channels that are not drums, each with its own bend, as in MIDI Polyphonic Expression. A melody stays on
-one channel.
+the 15 channels that are not drums, each with its own bend, as in MIDI Polyphonic Expression. A melody stays
+on one channel.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ def _sounding(played: list[_Note]) -> Iterator[Event]:
     import mido
 
     for n in played:
-        key = {"note": n.pitch, "channel": n.channel}
-        yield n.start, _ON, mido.Message("note_on", velocity=n.velocity, **key)
-        yield n.end, _OFF, mido.Message("note_off", velocity=64, **key)
+        on = mido.Message("note_on", channel=n.channel, note=n.pitch, velocity=n.velocity)
+        yield n.start, _ON, on
+        yield n.end, _OFF, mido.Message("note_off", channel=n.channel, note=n.pitch, velocity=64)
 
 
 def _spread(played: list[_Note]) -> None:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mira.errors import OutputError
 from mira.results import Curve, MultiF0, Notes, Result, Segments
@@ -29,14 +29,18 @@ ROW_S, MOST_ROWS = 30.0, 12
 """Seconds in a row of the picture; longer recordings get longer rows rather than more than twelve."""
 
 WIDTH_IN, DPI = 12.0, 150
+TOP_IN, GAP_IN, BOTTOM_IN = 0.75, 0.4, 0.45
+LEFT, ROW_WIDTH = 0.055, 0.925
+"""Where a row begins and how wide a full one is, in parts of the picture's width."""
+
 TICKS_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 BLACK_KEYS = frozenset((1, 3, 6, 8, 10))
-INK, PAPER, SHADE, LINE, MUTED = "#1d2733", "#ffffff", "#f3f5f8", "#d5dbe3", "#66727f"
-SOFT_TO_LOUD = ("#a9d6e5", "#3f8fc4", "#1b4f9c", "#0b1f5c")
+INK, PAPER, SHADE, LINE, MUTED = "#1d2733", "#ffffff", "#eef1f5", "#d5dbe3", "#66727f"
+SOFT_TO_LOUD = ("#cfe8f3", "#6fb1d8", "#2563ae", "#0b1f5c")
 NO_LABEL = frozenset(("N", "X", ""))
 """Labels that say that nothing is there; drawn grey."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.edgecolor": LINE,
@@ -104,24 +108,27 @@ def _rows(duration_s: float, row_in: float) -> tuple[Figure, list[tuple[Axes, fl
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     duration_s = max(duration_s, 1.0)
-    n_rows = min(max(ceil(duration_s / ROW_S - 0.2), 1), MOST_ROWS)
-    row_s = duration_s / n_rows
-    top_in, gap_in, bottom_in = 0.75, 0.4, 0.45
-    height_in = top_in + n_rows * row_in + (n_rows - 1) * gap_in + bottom_in
+    row_s = max(duration_s / MOST_ROWS, ROW_S)
+    row_s = duration_s if duration_s < 1.2 * row_s else row_s
+    tick_s = next((t for t in TICKS_S if row_s / t <= 15), row_s / 10)
+    row_s = ceil(row_s / tick_s) * tick_s if duration_s > row_s else duration_s
+    n_rows = ceil(duration_s / row_s)
+    height_in = TOP_IN + n_rows * row_in + (n_rows - 1) * GAP_IN + BOTTOM_IN
     figure = Figure(figsize=(WIDTH_IN, height_in), facecolor=PAPER)
     FigureCanvasAgg(figure)
-    tick_s = next((t for t in TICKS_S if row_s / t <= 15), row_s / 10)
     rows = []
     for row in range(n_rows):
-        bottom = height_in - top_in - (row + 1) * row_in - row * gap_in
-        axes = figure.add_axes((0.055, bottom / height_in, 0.925, row_in / height_in))
-        axes.set_xlim(row * row_s, (row + 1) * row_s)
+        start_s, end_s = row * row_s, min((row + 1) * row_s, duration_s)
+        bottom = height_in - TOP_IN - (row + 1) * row_in - row * GAP_IN
+        width = ROW_WIDTH * (end_s - start_s) / row_s
+        axes = figure.add_axes((LEFT, bottom / height_in, width, row_in / height_in))
+        axes.set_xlim(start_s, end_s)
         axes.xaxis.set_major_locator(MultipleLocator(tick_s))
         axes.xaxis.set_major_formatter(FuncFormatter(_clock))
         axes.tick_params(length=3)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
-        rows.append((axes, row * row_s, (row + 1) * row_s))
+        rows.append((axes, start_s, end_s))
     return figure, rows
 
 
@@ -165,7 +172,7 @@ def _stripe(segments: Segments) -> tuple[Draw, float, str]:
     kinds = list(dict.fromkeys(_root(label) for label in segments.label if label not in NO_LABEL))
     hue = {kind: (0.58 + 0.618034 * i) % 1 for i, kind in enumerate(kinds)}
     fills = [
-        SHADE if label in NO_LABEL else hsv_to_rgb((hue[_root(label)], 0.28, 0.95))
+        SHADE if label in NO_LABEL else tuple(hsv_to_rgb((hue[_root(label)], 0.28, 0.95)))
         for label in segments.label
     ]
     colours = np.array([to_rgba(fill) for fill in fills]).reshape(-1, 4)
@@ -178,17 +185,21 @@ def _stripe(segments: Segments) -> tuple[Draw, float, str]:
         starts, ends = segments.start_s[here], segments.end_s[here]
         axes.add_collection(_boxes(starts, ends, np.full(len(here), 0.5), 0.9, colours[here], PAPER))
         for index, left, right in zip(here, np.maximum(starts, start_s), np.minimum(ends, end_s)):
-            _fit_text(axes, left, right, one_line(segments.label[index]), end_s - start_s)
+            _fit_text(axes, left, right, one_line(segments.label[index]))
 
     return draw, 0.75, _count(len(segments.label), "segment")
 
 
 def _line(curve: Curve) -> tuple[Draw, float, str]:
+    import numpy as np
+
     low, high = (float(curve.value.min()), float(curve.value.max())) if len(curve.value) else (0.0, 1.0)
     margin = 0.06 * (high - low) or 1.0
 
     def draw(axes: Axes, start_s: float, end_s: float) -> None:
-        axes.plot(curve.time_s, curve.value, color=SOFT_TO_LOUD[1], linewidth=1.2)
+        first, last = np.searchsorted(curve.time_s, (start_s, end_s))
+        here = slice(max(first - 1, 0), last + 1)
+        axes.plot(curve.time_s[here], curve.value[here], color=SOFT_TO_LOUD[2], linewidth=1.2)
         axes.set_ylim(low - margin, high + margin)
         axes.grid(color=LINE, linewidth=0.5)
         axes.set_ylabel(curve.unit)
@@ -200,7 +211,7 @@ def _line(curve: Curve) -> tuple[Draw, float, str]:
 def _boxes(
     start_s: NDArray[np.float64],
     end_s: NDArray[np.float64],
-    centre: NDArray[np.float64],
+    centre: NDArray[np.float64] | NDArray[np.int64],
     height: float,
     colours: NDArray[np.float64],
     edge: str = INK,
@@ -240,9 +251,10 @@ def _row_height(low: int, high: int) -> float:
     return min(max((high - low) * 0.055, 1.6), 4.0)
 
 
-def _fit_text(axes: Axes, left: float, right: float, text: str, row_s: float) -> None:
+def _fit_text(axes: Axes, left: float, right: float, text: str) -> None:
     """Write a label into its box where there is room for it, upright if need be."""
-    width_in = (right - left) / row_s * WIDTH_IN * 0.925
+    low, high = axes.get_xlim()
+    width_in = (right - left) / (high - low) * axes.get_position().width * WIDTH_IN
     if width_in > 0.085 * len(text) + 0.04:
         turn = 0
     elif width_in > 0.15 and len(text) <= 8:
@@ -259,8 +271,8 @@ def _title(figure: Figure, about: About, summary: str) -> None:
     name = printable(os.path.basename(about.path))
     name = name if len(name) <= 90 else name[:60] + " … " + name[-27:]
     details = " · ".join(part for part in (summary, about.task, model) if part)
-    figure.text(0.055, 1 - 0.30 / height_in, name, fontsize=12, fontweight="bold", va="center")
-    figure.text(0.055, 1 - 0.53 / height_in, details, fontsize=8.5, color=MUTED, va="center")
+    figure.text(LEFT, 1 - 0.30 / height_in, name, fontsize=12, fontweight="bold", va="center")
+    figure.text(LEFT, 1 - 0.53 / height_in, details, fontsize=8.5, color=MUTED, va="center")
 
 
 def _velocity_key(figure: Figure) -> None:
