@@ -100,19 +100,18 @@ def _patched(
 ) -> Samples:
     if place is None or place[0] >= end:
         raise Unreadable("holds no audio: it ends before the samples begin")
-    at, promised = place
-    there = end - at
-    if promised and promised > 0:
-        return Samples(at, min(there, promised), promised)
+    at, size = place
+    promised = size if size and size > 0 else None
+    there = min(end - at, promised or end)
     header = None
-    if magic in (b"caff", b".snd"):
+    if promised != there and magic in (b"caff", b".snd"):
         file.seek(start)
         header = file.read(at - start)
         if magic == b"caff":
             header = header[:-8] + struct.pack(">q", there)
         else:
             header = header[:8] + b"\xff" * 4 + header[12:]
-    return Samples(at, there, None, header, crashed=promised == 0)
+    return Samples(at, there, promised, header, crashed=size == 0)
 
 
 def _wav(file: BinaryIO, start: int, end: int, order: str) -> Samples:
@@ -120,7 +119,7 @@ def _wav(file: BinaryIO, start: int, end: int, order: str) -> Samples:
     file.seek(start)
     head = file.read(_SCAN)
     at, long_size, fmt, odd = 12, 0, b"", head[:4] == b"BW64"
-    empty = False
+    searched, empty = 0, False
     while at + 8 <= len(head):
         name, (size,) = head[at : at + 4], struct.unpack(order + "I", head[at + 4 : at + 8])
         body = at + 8
@@ -134,8 +133,11 @@ def _wav(file: BinaryIO, start: int, end: int, order: str) -> Samples:
                 return _wav_samples(head[:body], start, there, size, long_size, fmt, order, odd or empty)
             empty = True
         elif not _is_chunk(head, at, end - start, order):
-            found = re.search(rb"fmt |data", head[at + 1 :])
-            at, odd = (at + 1 + found.start() if found else end), True
+            # One byte back, too: writers forget the byte that pads a chunk of odd length.
+            again = max(at - 1, searched)
+            found = re.search(rb"fmt |data", head[again:])
+            at = again + found.start() if found else len(head)
+            searched, odd = at + 1, True
             continue
         at = body + size + size % 2
     raise Unreadable("holds no audio: it ends before the samples begin")

@@ -94,7 +94,7 @@ def skip_id3(file: BinaryIO) -> int:
             return start
         size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
         end = start + 10 + size + (10 if head[5] & 0x10 else 0)
-        if end >= os.fstat(file.fileno()).st_size:
+        if end > os.fstat(file.fileno()).st_size:
             return start
         start = end
 

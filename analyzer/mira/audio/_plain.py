@@ -35,7 +35,7 @@ class RawDecoder(Decoder):
             if len(data) % 2:
                 self.warnings.append("the last byte is half a sample: left out")
             pcm = np.frombuffer(data, "<i2", len(data) // 2)
-            yield self.rate, pcm.astype(np.float32)[:, None] / 32768
+            yield self.rate, pcm.astype(np.float32)[:, None] / np.float32(32768)
 
 
 class ArrayDecoder(Decoder):
@@ -72,7 +72,7 @@ class ArrayDecoder(Decoder):
         """See :class:`Decoder`."""
         import numpy as np
 
-        scale = float(np.iinfo(self._array.dtype).max) + 1 if self._array.dtype.kind == "i" else 1.0
+        scale = -float(np.iinfo(self._array.dtype).min) if self._array.dtype.kind == "i" else 1.0
         for i in range(0, len(self._array), self.block_frames):
             block = self._array[i : i + self.block_frames]
-            yield self.rate, (block / scale if scale != 1 else block).astype(np.float32)
+            yield self.rate, np.asarray(block / scale if scale != 1 else block, np.float32)
