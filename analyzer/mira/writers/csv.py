@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from functools import singledispatch
+from numbers import Integral, Real
 from typing import Any, BinaryIO
 
 from mira.results import Curve, Embedding, Events, MultiF0, Notes, Result, Segments, Tags
@@ -84,7 +85,7 @@ def _(result: Embedding) -> Iterator[Row]:
 
 def _cell(value: Any) -> Any:
     """Numbers with a decimal point get 6 digits after it; everything else stays."""
-    return f"{float(value):.6f}" if hasattr(value, "dtype") and value.dtype.kind == "f" else value
+    return f"{value:.6f}" if isinstance(value, Real) and not isinstance(value, Integral) else value
 
 
 WRITER = Writer("csv", (".csv",), (Notes, MultiF0, Segments, Events, Curve, Tags, Embedding), write)
