@@ -6,10 +6,10 @@ the recording has, and Sonic Visualiser converts.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterable
 from typing import BinaryIO
-from xml.sax.saxutils import quoteattr
 
 from mira.results import Curve, Events, Notes, Result, Segments
 from mira.writers import About, Writer
@@ -95,13 +95,14 @@ def _frame(time_s: float) -> int:
 
 
 def _tag(name: str, attributes: Attributes, *, close: bool = True) -> str:
-    texts = " ".join(f"{key}={quoteattr(_legal(str(value)))}" for key, value in attributes.items())
+    texts = " ".join(f'{key}="{_escaped(str(value))}"' for key, value in attributes.items())
     return f"    <{name} {texts}{'/' if close else ''}>"
 
 
-def _legal(text: str) -> str:
-    """Replace what XML 1.0 cannot hold, escaped or not: control characters and lone surrogates."""
-    return re.sub(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+def _escaped(text: str) -> str:
+    """Escape for an attribute; what XML 1.0 cannot hold (control characters, lone surrogates) is replaced."""
+    legal = re.sub(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+    return html.escape(legal).translate({9: "&#9;", 10: "&#10;", 13: "&#13;"})
 
 
 WRITER = Writer("svl", (".svl",), (Notes, Segments, Events, Curve), write)

@@ -81,6 +81,7 @@ def test_the_schema_page_names_every_field(kind, results, about):
         assert f"`{field}`" in page
 
 
+@pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")  # how jams calls jsonschema
 @pytest.mark.parametrize("which", ["results", "empty_results"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_jams_is_valid(kind, which, request, render):
