@@ -6,7 +6,6 @@ import io
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from typing import BinaryIO, cast
 
@@ -92,6 +91,8 @@ def _pipe_file(name: bytes) -> BinaryIO:
 
 
 def _spool(read: Callable[[], bytes]) -> BinaryIO:
+    import tempfile
+
     file = cast(io.FileIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115 - the caller closes it
     try:
         while block := read():

@@ -73,18 +73,21 @@ class SndfileDecoder(Decoder):
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """See :class:`Decoder`."""
+        import numpy as np
         import soundfile
 
+        # The same numbers as libsndfile's own floats, several times as fast.
+        dtype = "int16" if self._sound.subtype == "PCM_16" else "float32"
         while True:
             try:
-                block = self._sound.read(self.block_frames, dtype="float32", always_2d=True)
+                block = self._sound.read(self.block_frames, dtype=dtype, always_2d=True)
             except soundfile.SoundFileError as error:
                 self._check()
                 raise Unreadable("is damaged") from error
             self._check()
             if not len(block):
                 return
-            yield self.rate, block
+            yield self.rate, block if dtype == "float32" else block * np.float32(2**-15)
 
     def close(self) -> None:
         """See :class:`Decoder`."""
