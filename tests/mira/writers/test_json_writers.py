@@ -16,6 +16,9 @@ from mira.results import SCHEMA, Events, Notes, Result
 from mira.writers import About
 from mira.writers.json import dumps, record
 
+# How the jams package calls jsonschema.
+pytestmark = pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")
+
 KINDS = ("notes", "multif0", "segments", "chords", "events", "curve", "tags", "embedding")
 
 
@@ -81,7 +84,6 @@ def test_the_schema_page_names_every_field(kind, results, about):
         assert f"`{field}`" in page
 
 
-@pytest.mark.filterwarnings("ignore:Passing a schema:DeprecationWarning")  # how jams calls jsonschema
 @pytest.mark.parametrize("which", ["results", "empty_results"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_jams_is_valid(kind, which, request, render):
