@@ -161,8 +161,8 @@ class Plugins:
             self._check_names(tasks)
             for writer in writers:
                 _check_writer(writer)
-            if recipes is not None and not (isinstance(recipes, Path) and recipes.is_dir()):
-                raise PluginError(f"mira_recipes gave {recipes!r}, which is no folder")
+            if not isinstance(recipes, Path | None):
+                raise PluginError(f"mira_recipes gave {recipes!r}, which is no Path")
         except BaseException:
             self._manager.unregister(plugin)
             raise
@@ -322,7 +322,7 @@ def _check_task(task: Task) -> None:
         ),
         "summary must be one line": isinstance(task.summary, str) and len(task.summary.splitlines()) == 1,
         "settings must be a dataclass of mira.setting fields": own
-        and all("help" in f.metadata and "choices" in f.metadata for f in dataclasses.fields(settings)),
+        and all(_is_setting(f) for f in dataclasses.fields(settings)),
         "result must be a subclass of mira.Result": _is_result(task.result),
         "decode must be callable": callable(task.decode),
         "suffix must be text such as '.mid'": isinstance(task.suffix, str) and task.suffix.startswith("."),
@@ -349,6 +349,10 @@ def _check_writer(writer: Writer) -> None:
     for rule, kept in rules.items():
         if not kept:
             raise PluginError(f"writer '{writer.name}': {rule}")
+
+
+def _is_setting(spec: dataclasses.Field[Any]) -> bool:
+    return {"help", "choices", "minimum"} <= set(spec.metadata) and spec.default is not dataclasses.MISSING
 
 
 def _is_result(kind: Any) -> bool:

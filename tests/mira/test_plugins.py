@@ -81,7 +81,7 @@ BROKEN = {
         GOOD + "@hookimpl\ndef mira_writers(): return [Writer('a', '.a', (Events,), print)]",
         "suffixes",
     ),
-    "bad recipes": (GOOD + "@hookimpl\ndef mira_recipes(): return Path('/no/such')", "is no folder"),
+    "bad recipes": (GOOD + "@hookimpl\ndef mira_recipes(): return 'recipes'", "is no Path"),
 }
 
 WRONG_FIELDS = {
