@@ -36,15 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: list[str], debug: bool) -> int:
     import typer
 
-    from mira.cli.app import build, version
+    from mira.cli.app import build, build_one, excuse, version
 
     if args[:1] == ["--version"]:
         print(version())
         return Exit.OK
-    command = next((a for a in args if not a.startswith("-")), "")
-    app = build(command, debug=debug)
+    command = args[0] if args and not args[0].startswith("-") else ""
+    one = build_one(command, debug=debug) if command else None
     try:
-        code = app(args, prog_name="mira", standalone_mode=False)
+        if one is not None:
+            code = one(args[1:], prog_name=f"mira {command}", standalone_mode=False)
+        else:
+            code = build(debug=debug)(args, prog_name="mira", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as stop:  # Typer turns a closed pipe into one
@@ -55,7 +58,7 @@ def _run(args: list[str], debug: bool) -> int:
         if not (hasattr(error, "show") and hasattr(error, "exit_code")):
             raise
         error.show()  # wrong use, as Typer says it
-        return error.exit_code
+        return _end(excuse(command), error.exit_code) if excuse(command) else error.exit_code
     return code if isinstance(code, int) else Exit.OK
 
 

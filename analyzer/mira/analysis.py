@@ -114,7 +114,7 @@ class Model:
         wanted = tuned(make_settings(self.task, settings), activations.defaults)
         try:
             result = self.task.decode(activations, wanted)
-        except MiraError:
+        except (MiraError, MemoryError):
             raise
         except Exception as error:
             raise _plugin_error(self.task, "decoding", error) from error
@@ -143,10 +143,11 @@ class Model:
             If ``target`` exists and ``force`` is not given, or it cannot be written.
         """
         from mira.plugins import load_plugins
-        from mira.writers import check_target, find_writer, write_file
+        from mira.writers import builtin_writers, check_target, find_writer, write_file
 
         out = os.fspath(target)
-        writer = find_writer(self.task.result, suffix=out, format=format, writers=load_plugins().writers)
+        writers = [*load_plugins().writers, *builtin_writers()]
+        writer = find_writer(self.task.result, suffix=out, format=format, writers=writers)
         check_target(out, force)
         activations = self._activations(path, None)
         result = self.decode(activations, **settings)
@@ -168,7 +169,7 @@ class Model:
             raise UsageError(f"{self.task.name}: this model is closed")
         try:
             return self.task.activate(blocks, self.sample_rate)
-        except MiraError:
+        except (MiraError, MemoryError):
             raise
         except Exception as error:
             raise _plugin_error(self.task, "listening", error) from error

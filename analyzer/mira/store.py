@@ -95,14 +95,14 @@ class Store:
     def get(self, key: str) -> dict[str, Any] | None:
         """Return the result kept under ``key`` in its JSON form, or None."""
         row = self._row("SELECT payload, checksum FROM results WHERE key = ?", key)
-        if not row or not isinstance(row[0], bytes) or hashlib.sha256(row[0]).hexdigest() != row[1]:
+        if not row or not isinstance(row[0], bytes) or _checksum(key, row[0]) != row[1]:
             return None
         return json.loads(zlib.decompress(row[0]))
 
     def put(self, key: str, content: str, task: str, result: Mapping[str, Any]) -> None:
         """Keep a result, given in its JSON form."""
         payload = zlib.compress(json.dumps(result, sort_keys=True).encode())
-        row = (key, content, task, payload, hashlib.sha256(payload).hexdigest())
+        row = (key, content, task, payload, _checksum(key, payload))
         self._try(lambda db: db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", row))
 
     def put_output(self, path: str, key: str, digest: str) -> None:
@@ -136,7 +136,7 @@ class Store:
             return action(self._connection)
         except sqlite3.OperationalError as error:
             self._give_up(f"cannot use the result store: {error}; going on without it")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # its messages may quote damaged bytes
             self.close()
             self._give_up(f"the result store is damaged ({error}); {self._move_aside()}")
         except OSError as error:
@@ -166,6 +166,11 @@ class Store:
         except OSError as error:
             return f"it cannot be moved aside: {error.strerror}"
         return f"moved to {aside.name}, the next run starts a new one"
+
+
+def _checksum(key: str, payload: bytes) -> str:
+    """Checksum that holds for this payload under this key only."""
+    return hashlib.sha256(key.encode() + payload).hexdigest()
 
 
 def _absolute(path: str) -> bytes:

@@ -22,38 +22,54 @@ if TYPE_CHECKING:
 
 HELP = "Listens to music files and writes down what it hears."
 
-_ARGUMENT = typer.Argument(metavar="PATH...", help="Files, folders, patterns, playlists, or - for stdin.")
+_ARGUMENT = typer.Argument(metavar="PATH", help="Files, folders, patterns, playlists, or - for stdin.")
 _TASKS = typer.Option("--tasks", metavar="TASK,TASK", help="What to listen for, separated by commas.")
 
 
-def build(command: str = "", *, debug: bool = False) -> typer.Typer:
-    """Build the command line.
+def build(*, debug: bool = False) -> typer.Typer:
+    """Build the whole command line.
 
     Parameters
     ----------
-    command
-        The command that is about to run. If it is a task's, nothing else is built, which saves time.
     debug
         Whether errors of the program show where they come from.
     """
-    app = typer.Typer(
-        name="mira", help=HELP, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
-    )
+    app = _empty()
     app.callback(no_args_is_help=True)(_globals)
     plugins = load_plugins()
-    asked = [task for task in plugins.tasks.values() if task.command == command]
-    for task in asked or plugins.tasks.values():
+    for task in plugins.tasks.values():
         try:
             _add(app, task.command, task.summary, _task_command(task, debug))
         except PluginError as error:
             say(str(error))
-    if not asked:
-        _add(app, "analyze", "Do several tasks at once.", _analyze_command(plugins, debug))
-        from mira.cli import info
+    _add(app, "analyze", "Do several tasks at once.", _analyze_command(plugins, debug))
+    from mira.cli import info
 
-        info.register(app)
-        _add_foreign(app, plugins)
+    info.register(app)
+    _add_foreign(app, plugins)
     return app
+
+
+def build_one(command: str, *, debug: bool = False) -> typer.Typer | None:
+    """Build the command of one task alone, without what the others need; None if no task has it."""
+    app = _empty()
+    for task in load_plugins().tasks.values():
+        if task.command == command:
+            _add(app, command, task.summary, _task_command(task, debug))
+            return app
+    return None
+
+
+def _empty() -> typer.Typer:
+    return typer.Typer(
+        name="mira", help=HELP, rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False
+    )
+
+
+def excuse(command: str) -> str:
+    """Say which plugins failed to load, for somebody who asks for a command that is not there."""
+    failed = [f"{info.name} of {info.origin} ({info.error})" for info in load_plugins().infos if info.error]
+    return f"no plugin brings '{command}'; not loaded: {', '.join(failed)}" if command and failed else ""
 
 
 def _globals(
@@ -69,11 +85,11 @@ def _add(app: typer.Typer, name: str, summary: str, command: Callable[..., None]
 
 def _add_foreign(app: typer.Typer, plugins: Plugins) -> None:
     """Let plugins add their commands; one that fails is reported and the rest works."""
-    for hook in plugins.hook.mira_commands.get_hookimpls():
-        try:
-            hook.function(app=app)
-        except Exception as error:  # whatever a plugin does; it is reported
-            say(f"plugin {hook.plugin_name}: adding its commands failed: {type(error).__name__}: {error}")
+    well = [info.name for info in plugins.infos if not info.error]
+    plugins.add_commands(app)
+    for info in plugins.infos:
+        if info.error and info.name in well:
+            say(f"plugin {info.name} of {info.origin}: its commands are left out: {info.error}")
 
 
 def _task_command(task: Task, debug: bool) -> Callable[..., None]:
@@ -106,10 +122,12 @@ def _run(
     debug: bool,
 ) -> None:
     from mira.cli.run import run
+    from mira.writers import builtin_writers
 
     many = {f.name for f in dataclasses.fields(Options) if isinstance(f.default, tuple)}
     options = Options(**{name: tuple(v) if name in many else v for name, v in values.items()})
-    code = run(tasks, paths, options, settings, load_plugins().writers, debug=debug)
+    writers = [*load_plugins().writers, *builtin_writers()]
+    code = run(tasks, paths, options, settings, writers, debug=debug)
     raise typer.Exit(code)
 
 

@@ -49,7 +49,7 @@ def run(
     items = expand(paths)
     outputs = choose(options, tasks, items, writers)
     outputs.check_collisions(items, [t.name for t in tasks])
-    _check_stdin(options, items)
+    _check_workers(options, items)
     this = _Run(tasks, items, options, settings, outputs, debug)
     try:
         if options.dry_run:
@@ -61,12 +61,14 @@ def run(
     return this.exit_code
 
 
-def _check_stdin(options: Options, items: Sequence[Input]) -> None:
+def _check_workers(options: Options, items: Sequence[Input]) -> None:
     piped = any(i.path == STDIN for i in items)
     if piped and (options.jobs > 1 or options.cluster):
         raise UsageError("standard input (-) is for one process only; leave out --jobs and --cluster")
     if options.raw_rate and not piped:
         raise UsageError("--raw-rate is for standard input; give - as the recording")
+    if options.jobs < 1 or (options.raw_rate or 1) < 1:
+        raise UsageError("--jobs and --raw-rate must be at least 1")
     if options.cluster and options.jobs > 1:
         raise UsageError("use either --jobs or --cluster")
 
