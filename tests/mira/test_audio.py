@@ -149,12 +149,13 @@ def test_nan_and_infinity_become_silence_before_they_can_spread(tmp_path: Path) 
     samples = np.stack([tone(44100), tone(44100)], axis=1)
     clean = samples.copy()
     samples[1000, 0], samples[30000, 1], samples[30001, 1] = np.nan, np.inf, -np.inf
-    clean[1000, 0] = clean[30000:30002, 1] = 0
+    samples[40000, 0] = 3e38
+    clean[[1000, 40000], 0] = clean[[30000, 30001], 1] = 0
     soundfile.write(tmp_path / "bad.wav", samples, 44100, subtype="FLOAT")
     soundfile.write(tmp_path / "clean.wav", clean, 44100, subtype="FLOAT")
     with open_audio(tmp_path / "bad.wav", 16000) as audio:
         read_samples = np.concatenate(list(audio))
-    assert audio.warnings == ["3 samples are NaN or infinite: read as silence"]
+    assert audio.warnings == ["4 samples are NaN, infinite or beyond 1e+10: read as silence"]
     assert np.array_equal(read_samples, read(tmp_path / "clean.wav", 16000))
 
 

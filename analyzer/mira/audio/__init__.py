@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["Audio", "AudioInfo", "decoders", "from_array", "open_audio", "probe"]
 
 
+_ABSURD = 1e10
+"""Samples past this are no sound; the resampler would make infinities of the largest."""
+
+
 @dataclass(frozen=True)
 class AudioInfo:
     """What a header says about a recording, without a promise that it is true.
@@ -55,8 +59,8 @@ class Audio:
 
     Iterate over it once: each block is a float32 array of shape (sample,), C-contiguous, of some two seconds
     at :attr:`sample_rate`. Channels, however many (the LFE of surround sound too), are averaged: the exact
-    mean, rounded once, so that equal channels give that channel bit for bit. NaN and infinite samples become
-    silence.
+    mean, rounded once, so that equal channels give that channel bit for bit. NaN, infinite and absurdly large
+    samples become silence.
 
     Attributes
     ----------
@@ -126,8 +130,8 @@ class Audio:
         try:
             for rate, block in self._decoder.blocks():
                 mono = _mean(block)
-                if not np.isfinite(mono).all():
-                    bad = ~np.isfinite(block)
+                if not np.abs(mono).max(initial=0) < _ABSURD:  # true of NaN, too
+                    bad = ~(np.abs(block) < _ABSURD)
                     self._bad_samples += int(bad.sum())
                     mono = _mean(np.where(bad, np.float32(0), block))
                 self._seconds += len(mono) / rate
@@ -143,7 +147,9 @@ class Audio:
         if not self._seconds:
             raise Unreadable("holds no audio: 0 frames")
         if self._bad_samples:
-            self.warnings.append(f"{self._bad_samples} samples are NaN or infinite: read as silence")
+            self.warnings.append(
+                f"{self._bad_samples} samples are NaN, infinite or beyond {_ABSURD:g}: read as silence"
+            )
         promised, rate = self._decoder.frames, self.source_rate
         if promised is not None and promised - self._seconds * rate > max(1, self._decoder.slack):
             digits = 1 if promised / rate - self._seconds >= 0.1 else 3
@@ -272,7 +278,7 @@ def _decoder(file: BinaryIO) -> Decoder:
     if content.decoder == "av":
         from mira.audio._av import AvDecoder
 
-        return AvDecoder(file, content.format)
+        return AvDecoder(file, content.start, content.format)
     from mira.audio._sndfile import open_container
 
     return open_container(file, content.start, content.format)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, BinaryIO
 
 from mira.audio._decoder import Decoder, Unreadable
+from mira.audio._segments import Segments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,24 +24,29 @@ class AvDecoder(Decoder):
     ----------
     file
         The file.
+    start
+        Where the container begins.
     format
         Its name for the user.
     """
 
-    def __init__(self, file: BinaryIO, format: str) -> None:
+    def __init__(self, file: BinaryIO, start: int, format: str) -> None:
         if find_spec("av") is None:
-            raise Unreadable(f"{format} audio needs the extra 'av': pip install 'mira-audio[av]'")
+            raise Unreadable(f"is {format}: reading it needs the extra 'av': pip install 'mira-audio[av]'")
         import av
 
-        file.seek(0)
+        self._data = Segments(file, [(start, os.fstat(file.fileno()).st_size - start)])
         try:
-            self._container = av.open(file, metadata_errors="ignore")
+            self._container = av.open(self._data, metadata_errors="ignore")
         except av.FFmpegError as error:
+            self._data.check()
             raise Unreadable(f"is {format}, but damaged: {error.strerror}") from error
         try:
             if not self._container.streams.audio:
                 raise Unreadable(f"holds no sound track ({format})")
             self._track = self._container.streams.audio[0]
+            if self._track.codec_context is None:
+                raise Unreadable(f"is {format}, in a coding that FFmpeg does not know either")
             rate = self._track.rate or 0
             super().__init__(format, rate, self._track.channels, self._promised(rate), slack=rate // 5)
         except Unreadable:
@@ -82,6 +89,7 @@ class AvDecoder(Decoder):
                     if converted.samples:
                         yield converted.sample_rate, converted.to_ndarray().T
         except av.FFmpegError as error:
+            self._data.check()
             raise Unreadable(f"is damaged ({error.strerror})") from error
 
     def close(self) -> None:

@@ -149,7 +149,7 @@ def open_ogg(file: BinaryIO, start: int) -> Decoder:
         return OggDecoder(file, links)
     found = sorted({s.codec for s in streams})
     if "Speex" in found:
-        return AvDecoder(file, "speex")
+        return AvDecoder(file, start, "Ogg Speex")
     raise Unreadable(
         f"is Ogg without a sound stream that mira reads (found: {', '.join(found) or 'no whole page'})"
     )

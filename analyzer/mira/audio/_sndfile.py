@@ -120,7 +120,7 @@ def open_container(file: BinaryIO, start: int, format: str) -> Decoder:
         data.seek(0)
         decoder = SndfileDecoder(data, format)
     except _UnknownCoding:
-        return AvDecoder(file, f"{format} of this coding")
+        return AvDecoder(file, start, f"{format}, damaged or in a rare coding")
     if place and place.crashed:
         decoder.warnings.append(
             "the header says 0 bytes (a recording that broke off?): read to the end of the file"
