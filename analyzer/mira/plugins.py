@@ -39,6 +39,9 @@ OWN = "mira-audio"
 RESERVED = frozenset({"analyze", "data", "doctor", "evaluate", "export", "models", "plugins", "train"})
 """Commands of mira itself, which no task may take."""
 
+DISABLED = "disabled by MIRA_DISABLE"
+"""The error of a plugin that the user has left out."""
+
 SLOW_S = 0.5
 """A plugin that takes longer to load is warned about."""
 
@@ -116,7 +119,7 @@ class Plugins:
         off = set(disabled)
         for info in found:
             if off & {info.name, info.origin}:
-                self.infos.append(dataclasses.replace(info, error="disabled by MIRA_DISABLE"))
+                self.infos.append(dataclasses.replace(info, error=DISABLED))
             else:
                 self.infos.append(_guarded(self._load, info))
 

@@ -87,7 +87,7 @@ FAULTS = {
     "no writer": (changed('".csv"', '".claps"'), "claps"),
     "no default": (
         changed('setting(0.1, "How loud"', 'setting(dataclasses.MISSING, "How loud"'),
-        "no default",
+        "settings must be",
     ),
     "bad default": (changed("setting(0.1", "setting(1.5"), "at most 1"),
     "no help": (changed('"How loud"', '""'), "has no help"),
