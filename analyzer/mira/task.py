@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mira.errors import UsageError
@@ -41,8 +40,8 @@ class Activations:
     sample_rate: int
     hop_length: int
     duration_s: float
-    defaults: Mapping[str, Any] = MappingProxyType({})
-    needed: Mapping[str, Activations] = MappingProxyType({})
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    needed: Mapping[str, Activations] = field(default_factory=dict)
 
     @property
     def hop_s(self) -> float:

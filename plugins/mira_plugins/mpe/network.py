@@ -164,3 +164,15 @@ class NoteNet(nn.Module):
         """Samples on either side that a frame depends on."""
         frames = 2 + 2 + 2 * self.config.layers + sum(self.config.dilations)
         return self.front.long.reach + (frames + self.front.level_frames) * self.config.hop_length
+
+
+class Shipped(nn.Module):
+    """A :class:`NoteNet` as it is exported: probabilities instead of logits."""
+
+    def __init__(self, net: NoteNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
+        onset, frame, offset, shift, velocity = self.net(waveform)
+        return torch.sigmoid(onset), torch.sigmoid(frame), torch.sigmoid(offset), shift, velocity

@@ -1,0 +1,177 @@
+"""From activations to notes: onset peaks, then frames until they fall silent.
+
+Peaks with a regressed sub-frame position follow Kong et al. 2021; ends come from frame hysteresis and the offset
+output. Plain numpy over arrays of shape (frame, 88).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mira.results import MultiF0, Notes
+from mira.task import Activations
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mira_plugins.mpe import TranscribeSettings
+
+LOWEST_PITCH = 21
+
+Frames = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Tuned on validation material and stored in the model card.
+
+    Parameters
+    ----------
+    onset
+        An onset is a peak over time above this.
+    frame
+        A note goes on while its frame probability stays above this.
+    offset
+        An offset peak above this ends a note whose frame probability is below one half of what it was.
+    sustain
+        Frames above this without an onset make a note of their own.
+    """
+
+    onset: float = 0.4
+    frame: float = 0.35
+    offset: float = 0.5
+    sustain: float = 0.75
+
+    @classmethod
+    def tuned(cls, defaults: Mapping[str, Any]) -> Thresholds:
+        """Those of a model card; its other defaults are not thresholds."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: float(v) for k, v in defaults.items() if k in names})
+
+    def moved(self, sensitivity: float) -> Thresholds:
+        """Lower for a sensitivity above 0.5, higher below; 0 and 1 come close to the ends of the scale."""
+        by = 2 * sensitivity - 1
+
+        def move(value: float) -> float:
+            return value * (1 - 0.9 * by) if by > 0 else value - 0.9 * by * (1 - value)
+
+        return Thresholds(move(self.onset), move(self.frame), self.offset, move(self.sustain))
+
+
+def decode_notes(activations: Activations, settings: TranscribeSettings) -> Notes:
+    """Notes of a recording.
+
+    Parameters
+    ----------
+    activations
+        Outputs ``onset``, ``frame``, ``offset`` (probabilities), ``shift`` (hops) and ``velocity`` (0 to 1); tuned
+        thresholds in ``defaults``.
+    settings
+        What the user asked for.
+    """
+    thresholds = Thresholds.tuned(activations.defaults).moved(settings.sensitivity)
+    onset, frame, offset, shift, velocity = (
+        np.asarray(activations.arrays[name], np.float32)
+        for name in ("onset", "frame", "offset", "shift", "velocity")
+    )
+    at, key, strength = _onsets(onset, frame, thresholds)
+    end = _ends(frame, offset, at, key, thresholds)
+    hop = activations.hop_s
+    start_s = np.maximum((at + np.clip(shift[at, key], -1, 1)) * hop, 0.0)
+    end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
+    pitch = key + LOWEST_PITCH
+    keep = end_s - start_s >= max(settings.min_note, 0.001)
+    keep &= (pitch >= settings.lowest) & (pitch <= settings.highest)
+    loud = np.clip(np.rint(velocity[at, key] * 127), 1, 127)
+    order = np.nonzero(keep)[0][np.lexsort((pitch[keep], start_s[keep]))]
+    columns = [c[order] for c in (start_s, end_s, pitch, loud, strength)]
+    if settings.monophonic:
+        columns = _one_at_a_time(columns)
+    start_s, end_s, pitch, loud, strength = columns
+    return Notes(
+        activations.duration_s,
+        start_s.astype(np.float64),
+        end_s.astype(np.float64),
+        pitch.astype(np.int64),
+        loud.astype(np.int64),
+        np.clip(strength, 0, 1).astype(np.float64),
+        tempo_bpm=settings.tempo,
+        program=settings.program,
+    )
+
+
+def decode_f0(activations: Activations, threshold: float) -> MultiF0:
+    """Sounding pitches frame by frame, in Hz of the tempered scale."""
+    frame = np.asarray(activations.arrays["frame"], np.float32)
+    hz = 440.0 * 2 ** ((np.arange(frame.shape[1]) + LOWEST_PITCH - 69) / 12)
+    times = np.arange(len(frame)) * activations.hop_s
+    return MultiF0(activations.duration_s, times, tuple(hz[row > threshold] for row in frame))
+
+
+def _onsets(
+    onset: Frames, frame: Frames, thresholds: Thresholds
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Frames]:
+    """Frame, key and strength of every note's beginning."""
+    padded = np.pad(onset, ((1, 1), (0, 0)))
+    peak = (onset > thresholds.onset) & (onset >= padded[:-2]) & (onset > padded[2:])
+    at, key = np.nonzero(peak)
+    strength = onset[at, key]
+    late = _without_onset(frame, peak, thresholds)
+    at, key = np.concatenate([at, late[0]]), np.concatenate([key, late[1]])
+    strength = np.concatenate([strength, 0.5 * frame[late]])
+    order = np.lexsort((at, key))
+    return at[order], key[order], strength[order]
+
+
+def _without_onset(
+    frame: Frames, peak: NDArray[np.bool_], thresholds: Thresholds
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the frame output rises above ``sustain`` in a stretch of sound that holds no onset."""
+    sounding = np.pad(frame > thresholds.frame, ((1, 1), (0, 0)))
+    begins = np.nonzero((sounding[1:-1] & ~sounding[:-2]).T)
+    ends = np.nonzero((sounding[1:-1] & ~sounding[2:]).T)
+    key, first, last = begins[0], begins[1], ends[1]
+    attacks = np.concatenate([np.zeros((1, frame.shape[1])), np.cumsum(peak, axis=0)])
+    held = attacks[np.minimum(last + 1, len(frame)), key] - attacks[np.maximum(first - 2, 0), key]
+    strong = np.array(
+        [frame[a : b + 1, k].max() if n == 0 else 0.0 for a, b, k, n in zip(first, last, key, held)],
+        np.float32,
+    )
+    chosen = strong > thresholds.sustain
+    return first[chosen], key[chosen]
+
+
+def _ends(
+    frame: Frames, offset: Frames, at: NDArray[np.int64], key: NDArray[np.int64], thresholds: Thresholds
+) -> NDArray[np.int64]:
+    """First frame in which each note no longer sounds; ``at`` sorted within ``key``."""
+    n = len(frame)
+    padded = np.pad(offset, ((1, 1), (0, 0)))
+    released = (offset > thresholds.offset) & (offset >= padded[:-2]) & (offset > padded[2:]) & (frame < 0.5)
+    silent = (frame < thresholds.frame) | released
+    index = np.where(silent, np.arange(n)[:, None], n)
+    following = np.minimum.accumulate(index[::-1], axis=0)[::-1]
+    # The frames of the attack may still be below the threshold: look from the second frame after the onset.
+    end = following[np.minimum(at + 2, n - 1), key]
+    same = np.append(key[1:] == key[:-1], False)
+    return np.where(same, np.minimum(end, np.append(at[1:], n)), end) if len(at) else end
+
+
+def _one_at_a_time(columns: list[NDArray]) -> list[NDArray]:
+    """Cut a note at the next onset; of two that begin within 50 ms the more confident stays."""
+    start_s, end_s, _, _, strength = columns
+    kept: list[int] = []
+    for i in range(len(start_s)):
+        if kept and start_s[i] - start_s[kept[-1]] < 0.05:
+            if strength[i] > strength[kept[-1]]:
+                kept[-1] = i
+        else:
+            kept.append(i)
+    chosen = np.array(kept, np.int64)
+    start_s, end_s = start_s[chosen], end_s[chosen]
+    if len(chosen):
+        end_s = np.minimum(end_s, np.append(start_s[1:], np.inf))
+    return [start_s, end_s, *(c[chosen] for c in columns[2:])]
