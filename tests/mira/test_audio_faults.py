@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from mira.audio import _av, _input, open_audio, probe
+from mira.audio import _av, _input, decoders, open_audio, probe
 from mira.errors import AudioError, UsageError
 
 RATE = 16000
@@ -114,6 +114,32 @@ def test_without_the_extra_one_line_says_what_to_install(
     with pytest.raises(AudioError, match=r"song\.mp3: .*pip install 'mira-audio\[av\]'") as caught:
         open_audio(path, RATE)
     assert name in str(caught.value)
+
+
+def test_m4a_is_read_with_the_extra_and_refused_in_one_line_without(tmp_path: Path) -> None:
+    path = tmp_path / "song.wav"
+    if not decoders()["av"]:
+        path.write_bytes(b"\0\0\0\x20ftypM4A \0\0\2\0" + bytes(100))
+        with pytest.raises(AudioError, match="needs the extra 'av'"):
+            open_audio(path, RATE)
+        return
+    import av
+
+    with av.open(path, "w", format="mp4") as container:
+        track = container.add_stream("aac", rate=48000, layout="stereo")
+        tone = np.tile(0.4 * np.sin(np.arange(48000) * 0.05).astype(np.float32), (2, 1))
+        frame = av.AudioFrame.from_ndarray(tone, format="fltp", layout="stereo")
+        frame.sample_rate = 48000
+        for packet in [*track.encode(frame), *track.encode(None)]:
+            container.mux(packet)
+    with open_audio(path, 48000) as audio:
+        samples = np.concatenate(list(audio))
+    assert audio.warnings == [] and audio.channels == 2
+    assert np.abs(samples[10_000:40_000] - tone[0, 10_000:40_000]).max() < 0.02
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 3])
+    with pytest.raises(AudioError, match="damaged"):
+        open_audio(path, 48000)
 
 
 @pytest.mark.parametrize("name", ["späße ♫.wav".encode(), b"bad\xff.wav", b"x" * 251 + b".wav", b"a\nb.wav"])

@@ -55,6 +55,7 @@ def wavs() -> dict[str, bytes]:
         "wrong block align": plain[:32] + b"\7\0" + plain[34:],
         "list before fmt": riff + chunk(b"LIST", b"INFOodd") + fmt + data,
         "odd chunks around data": riff + crowded,
+        "two MB of padding before fmt": riff + chunk(b"JUNK", bytes(2_000_000)) + fmt + data,
         "odd chunk without padding": riff + chunk(b"LIST", b"INFOodd", pad=False) + fmt + data,
         "list that lies about its size": riff + fmt + b"LIST\xff\xff\xff\x70abcd" + data,
         "empty data chunk first": riff + fmt + b"data\0\0\0\0" + data,
@@ -276,6 +277,14 @@ def test_links_of_other_rate_channels_and_codec_are_brought_to_one_rate(path: Pa
     seconds = 4 + 1 + 4 * RATE / 24000
     assert audio.duration_s == pytest.approx(seconds, abs=0.01)
     assert len(samples) == pytest.approx(seconds * 16000, abs=160)
+
+
+def test_a_broken_link_is_left_out_and_the_next_one_read(path: Path) -> None:
+    one = coded("OGG", "VORBIS")
+    broken = pages(one)
+    samples, audio = read(path, one + broken[0] + broken[-1] + one)
+    assert len(samples) == 8 * RATE and audio.duration_s == 8.0
+    assert len(audio.warnings) == 1 and audio.warnings[0].startswith("part 2 of 3 ")
 
 
 def test_sound_beside_another_stream_is_read(path: Path) -> None:

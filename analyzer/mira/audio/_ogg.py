@@ -117,18 +117,26 @@ class OggDecoder(Decoder):
 
     def blocks(self) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """See :class:`Decoder`."""
-        seconds = 0.0
+        seconds, count = 0.0, len(self._streams)
         for i, link in enumerate(self._streams):
-            if i:
-                self._part.close()
-                self._part = self._open(link)
-            for rate, block in self._part.blocks():
-                seconds += len(block) / rate
-                yield rate, block
+            try:
+                for rate, block in self._link_blocks(i, link):
+                    seconds += len(block) / rate
+                    yield rate, block
+            except Unreadable as error:
+                if count == 1:
+                    raise
+                self.warnings.append(f"part {i + 1} of {count} {error}: its rest is left out")
         if seconds and not self._streams[-1].ended:
             self.warnings.append(
                 f"ends after {seconds:.1f} s without the mark that ends Ogg: the file may be cut short"
             )
+
+    def _link_blocks(self, i: int, link: OggStream) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        if i:
+            self._part.close()
+            self._part = self._open(link)
+        yield from self._part.blocks()
 
     def close(self) -> None:
         """See :class:`Decoder`."""
