@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +97,38 @@ class Atom:
     end_freq: Any = None
     comment: str = ""
 
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds, shape (time,); of a marker or segment its one time, of a global annotation none."""
+        return np.empty(0) if self.time is None else np.atleast_1d(np.asarray(self.time, dtype=np.float64))
+
+    @property
+    def end_s(self) -> float:
+        """Second at which a segment ends; of a marker its time, of a curve its last one."""
+        # Rounded, because the sum of start and duration is rarely the end that was meant.
+        return round(float(self.times.max(initial=0.0)) + (self.duration or 0.0), 9)
+
     def to_json(self) -> dict[str, Any]:
         """The atom as version 1.41 stores it: arrays as nested lists, also those of one element."""
         fields = ("value", "time", "duration", "confidence", "start_freq", "end_freq", "comment")
         plain = {name: _plain(getattr(self, name)) for name in fields}
         return {name: value for name, value in plain.items() if value is not None and value != ""}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What one file says under one name.
+
+    Parameters
+    ----------
+    definition
+        Extent, content and rows, as far as the file shows them.
+    atoms
+        The annotations.
+    """
+
+    definition: Definition
+    atoms: list[Atom] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -341,7 +368,7 @@ def _constraint_broken(value: Any, definition: Definition) -> str:
     )
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

@@ -50,8 +50,8 @@ def download(
 ) -> str:
     """Download to ``part``, going on where an earlier attempt or an earlier run stopped.
 
-    What is there already is kept only if the server confirms, by ``If-Range``, that the file is still the same;
-    otherwise the download starts again.
+    What is there already is kept only if the server confirms, by ``If-Range``, that the file is still the
+    same; otherwise the download starts again.
 
     Parameters
     ----------

@@ -1,7 +1,8 @@
 """The ``.hdf5`` side of a data set: audio or features by key, read by slices and written in blocks.
 
-Audio files hold one mono waveform a key, with its rate as an attribute. Feature files of the book come in two
-forms: a group a key (value, times, frequencies), or one array (time, 12) a key. Either is read with time last.
+Audio files hold one mono waveform a key, with its rate as an attribute. Feature files of the book come in
+two forms: a group a key (value, times, frequencies), or one array (time, 12) a key. Either is read with time
+last.
 
 ``/`` separates groups in HDF5, so a key joins the folders of a path with ``+++``.
 """
@@ -36,11 +37,16 @@ def path_to_key(path: PurePosixPath) -> str:
     Raises
     ------
     DataError
-        If a name in the path holds the separator itself, so that the way back would be another path.
+        If a name in the path is not Unicode text, or holds the separator itself, so that the way back would
+        be another path.
     """
     if any(SEPARATOR in part for part in path.parts):
         raise DataError(f"{printable(path)}: a file name must not hold '{SEPARATOR}'; rename it")
     key = SEPARATOR.join(path.parts)
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{printable(path)}: the name is not Unicode text; rename the file") from None
     key_to_path(key)
     return key
 
@@ -81,6 +87,13 @@ class _Reader:
         """Keys of all recordings."""
         with reading(self.path):
             return list(self._file)
+
+    def is_waveform(self, key: str) -> bool:
+        """Whether a key holds a waveform and not a feature: it has one axis or a sample rate."""
+        with reading(self.path, key):
+            item = self._file.get(key)
+            is_array = isinstance(item, h5py.Dataset)
+            return is_array and (item.ndim == 1 or any(name in item.attrs for name in RATE_NAMES))
 
     def __contains__(self, key: str) -> bool:
         return "/" not in key and key in self._file
@@ -227,7 +240,7 @@ class _Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What is still in the library's buffers is written here, so here too the disk can turn out to be full.
+        # The library writes what is left in its buffers here, so here too the disk can turn out full.
         with self._writing():
             self._exit.__exit__(kind, error, trace)
 

@@ -19,60 +19,14 @@ CHORDS = (*(f"{root}:maj" for root in PITCH_CLASSES), *(f"{root}:min" for root i
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 """The genres of GTZAN."""
 
-MTT_TAGS = tuple(
-    [
-        "ambient",
-        "beat",
-        "beats",
-        "cello",
-        "choir",
-        "choral",
-        "classic",
-        "classical",
-        "country",
-        "dance",
-        "drums",
-        "electronic",
-        "fast",
-        "female",
-        "female vocal",
-        "female voice",
-        "flute",
-        "guitar",
-        "harp",
-        "harpsichord",
-        "indian",
-        "loud",
-        "male",
-        "male vocal",
-        "male voice",
-        "man",
-        "metal",
-        "new age",
-        "no vocal",
-        "no vocals",
-        "no voice",
-        "opera",
-        "piano",
-        "pop",
-        "quiet",
-        "rock",
-        "singing",
-        "sitar",
-        "slow",
-        "soft",
-        "solo",
-        "strings",
-        "synth",
-        "techno",
-        "violin",
-        "vocal",
-        "vocals",
-        "voice",
-        "weird",
-        "woman",
-    ]
-)
+_TAGS = """
+ambient, beat, beats, cello, choir, choral, classic, classical, country, dance, drums, electronic, fast,
+female, female vocal, female voice, flute, guitar, harp, harpsichord, indian, loud, male, male vocal,
+male voice, man, metal, new age, no vocal, no vocals, no voice, opera, piano, pop, quiet, rock, singing,
+sitar, slow, soft, solo, strings, synth, techno, violin, vocal, vocals, voice, weird, woman
+"""
+
+MTT_TAGS = tuple(" ".join(_TAGS.split()).split(", "))
 """The 50 most used tags of MagnaTagATune."""
 
 

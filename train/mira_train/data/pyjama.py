@@ -177,7 +177,7 @@ def _read_head(path: Path) -> tuple[float, dict[str, Definition]]:
         raise DataError(f"{printable(path)}: {missing} is missing; this is not a .pyjama file")
     if not isinstance(raw, dict):
         raise DataError(f"{printable(path)}: collection.descriptiondefinition: must be an object")
-    return version, {name: _definition(name, value, path) for name, value in raw.items()}
+    return version, {name: parse_definition(name, value, path) for name, value in raw.items()}
 
 
 def _sections(stream: JsonStream) -> Iterator[str]:
@@ -225,7 +225,14 @@ def _version(value: Any, path: Path) -> float:
     return version
 
 
-def _definition(name: str, raw: Any, path: Path) -> Definition:
+def parse_definition(name: str, raw: Any, path: Path) -> Definition:
+    """Read the JSON form of a definition; ``path`` is for error messages.
+
+    Raises
+    ------
+    DataError
+        If it is not as the format says.
+    """
     where = f"{printable(path)}: definition of '{name}'"
     if not isinstance(raw, dict):
         raise DataError(f"{where}: must be an object")

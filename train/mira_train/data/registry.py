@@ -1,8 +1,8 @@
 """The data sets that mira knows, and those that a user adds: where they come from and where they lie.
 
 Every set has a folder under ``MIRA_DATA``. A user's own set is a small TOML file of the form of
-``registry.toml``, given by its path or put into ``MIRA_DATA/sets``; its ``folder`` (relative to the TOML file)
-says where files lie that need no download.
+``registry.toml``, given by its path or put into ``MIRA_DATA/sets``; its ``folder`` (relative to the TOML
+file) says where files lie that need no download.
 
 The SHA-256 of the book's files is not known here. The first download is trusted and pinned in
 ``MIRA_DATA/registry-lock.json``; from then on a file that differs is refused.
@@ -13,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -255,8 +256,6 @@ def _put_in_place(part: Path, target: Path, file: DataFile) -> None:
         unpacked[0].replace(target)
         part.unlink()
     finally:
-        import shutil
-
         shutil.rmtree(inside, ignore_errors=True)
 
 
@@ -275,9 +274,7 @@ def _read_lock() -> dict[str, dict[str, Any]]:
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{printable(path)}: cannot be read; mend or delete it (it pins what was got)"
-        ) from error
+        raise DataError(f"{printable(path)}: cannot be read; mend it, or delete it to trust anew") from error
 
 
 def _write_lock(lock: Mapping[str, Any]) -> None:
@@ -285,7 +282,7 @@ def _write_lock(lock: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(lock, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-# --- TOML -----------------------------------------------------------------------------------------------------
+# --- TOML ---
 
 
 def _read(path: Path) -> dict[str, DataSet]:
@@ -346,9 +343,4 @@ def _check_file(file: DataFile, where: str) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    return (
-        bool(name)
-        and name not in (".", "..")
-        and not set(name) & set("/\\:\0")
-        and PurePosixPath(name).name == name
-    )
+    return name not in ("", ".", "..") and not set(name) & set("/\\:\0")

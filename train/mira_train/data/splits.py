@@ -1,7 +1,7 @@
 """Who trains, who validates, who tests: whole groups (artists, works, pianos), decided by a hash.
 
-The hash makes a split the same on every machine and in every process; it is stored with the run all the same, so
-that a checkpoint is never scored on what it was trained on.
+The hash makes a split the same on every machine and in every process; it is stored with the run all the
+same, so that a checkpoint is never scored on what it was trained on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Grouping:
     field
         Name of an annotation; its first value counts.
     pattern
-        A regular expression; its bracketed parts, found anywhere in the value, are the group. Empty for the whole value.
+        A regular expression, found anywhere in the value; its bracketed parts are the group. Empty for the
+        whole value.
     """
 
     field: str
@@ -68,7 +69,7 @@ class Split:
     Parameters
     ----------
     train, valid, test
-        What is learned from; what stops the training and chooses the checkpoint; what is scored once at the end.
+        What is learned from; what stops the training and chooses the checkpoint; what is scored once.
     dropped
         Recordings left out, because they share something with a part that is held out.
     """
@@ -95,8 +96,8 @@ class Split:
         missing = sorted({*self.train, *self.valid, *self.test} - set(keys))
         if missing:
             raise DataError(
-                f"split: {len(missing)} of its recordings are not in the data, first '{printable(missing[0])}'; "
-                "use the data that the split was made for"
+                f"split: {len(missing)} of its recordings are not in the data, first "
+                f"'{printable(missing[0])}'; use the data that the split was made for"
             )
 
     def save(self, path: Path) -> None:
@@ -144,8 +145,8 @@ def split_groups(
         Key -> a second thing that must not be shared either, for instance the piece where the group is the
         piano. Where a recording shares it with a part that is held out, it is dropped.
     strata
-        Key -> stratum (genre...); groups are dealt out within each, so that every part has every stratum. A group
-        belongs to the stratum of its first key.
+        Key -> stratum (genre...); groups are dealt out within each, so that every part has every stratum. A
+        group belongs to the stratum of its first key.
     valid, test
         Share of the groups held out; one group at least each.
     salt

@@ -1,7 +1,7 @@
 """Annotations become targets, frame by frame. Frame ``i`` is centred on ``i * hop_s`` seconds.
 
-What is not annotated stays empty: rests, the time before the first and after the last value, pitches outside of
-the grid. What is annotated is never lost: a note shorter than a frame still gets one.
+What is not annotated stays empty: rests, the time before the first and after the last value, pitches outside
+of the grid. What is annotated is never lost: a note shorter than a frame still gets one.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def f0_targets(
 
     Notes
     -----
-    A frame takes the annotation nearest in time, if that is at most half a hop away: half of the frames' hop or
-    of the annotation's, whichever is longer.
+    A frame takes the annotation nearest in time, if that is at most half a hop away: half of the frames' hop
+    or of the annotation's, whichever is longer.
     """
     target = np.zeros((grid.n_bins, n_frames), dtype=np.float32)
     if not len(time_s) or not n_frames:
@@ -172,8 +172,8 @@ def segment_targets(
 def soften(target: NDArray[np.float32], sigma_bins: float = 1.0) -> NDArray[np.float32]:
     """Blur targets of shape (bin, frame) along the bins with a Gaussian whose top stays 1.
 
-    Bittner, McFee, Salamon, Li and Bello (ISMIR 2017) train on such targets; here neighbours that overlap take
-    the larger value, not the sum.
+    Bittner, McFee, Salamon, Li and Bello (ISMIR 2017) train on such targets; here neighbours that overlap
+    take the larger value, not the sum.
     """
     soft = target.copy()
     for step in range(1, int(np.ceil(3 * sigma_bins)) + 1):
@@ -183,7 +183,7 @@ def soften(target: NDArray[np.float32], sigma_bins: float = 1.0) -> NDArray[np.f
     return soft
 
 
-def _nearest(grid: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+def _nearest(grid: NDArray[np.floating], wanted: NDArray[np.floating]) -> NDArray[np.int64]:
     """Index of the element of an ascending ``grid`` that is nearest to each wanted value."""
     right = np.clip(np.searchsorted(grid, wanted), 1, max(1, len(grid) - 1))
     right = np.minimum(right, len(grid) - 1)
