@@ -1,0 +1,117 @@
+"""Short-time spectra as matrix products, so that both exporters and every runtime can run them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Spectrum(nn.Module):
+    """Magnitudes of the windowed Fourier transform, in two steps of small matrix products.
+
+    Cooley and Tukey, Mathematics of Computation, 1965.
+
+    Parameters
+    ----------
+    n_fft
+        Window length in samples, a power of two.
+    hop_length
+        Samples between frames; must divide ``n_fft``.
+    """
+
+    window: Tensor
+    first: Tensor
+    twiddle: Tensor
+    second: Tensor
+
+    def __init__(self, n_fft: int, hop_length: int) -> None:
+        super().__init__()
+        if n_fft & (n_fft - 1) or n_fft % hop_length:
+            raise ValueError(
+                f"n_fft must be a power of two and a multiple of the hop, not {n_fft} and {hop_length}"
+            )
+        self.n_fft, self.hop_length = n_fft, hop_length
+        rows = 2 ** (n_fft.bit_length() // 2)
+        columns = n_fft // rows
+        self.rows, self.columns = rows, columns
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+        # sample n = columns * n1 + n2, bin k = k1 + rows * k2; the upper half of k2 mirrors the lower
+        first = np.outer(np.arange(rows), np.arange(rows)) / rows
+        twiddle = np.outer(np.arange(rows), np.arange(columns)) / n_fft
+        second = np.outer(np.arange(columns), np.arange(columns // 2)) / columns
+        self.register_buffer("window", torch.from_numpy(window.astype(np.float32)), persistent=False)
+        for name, turns in (("first", first), ("twiddle", twiddle), ("second", second)):
+            self.register_buffer(name, _circle(turns), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, sample) -> (batch, n_fft / 2, 1 + sample // hop); frame k is centred on sample k * hop."""
+        frames = frame(x, self.n_fft, self.hop_length) * self.window
+        frames = frames.reshape(x.shape[0], -1, self.rows, self.columns)
+        real, imag = self.first[0] @ frames, self.first[1] @ frames
+        cos, sin = self.twiddle
+        real, imag = real * cos - imag * sin, real * sin + imag * cos
+        cos, sin = self.second
+        real, imag = real @ cos - imag @ sin, real @ sin + imag @ cos
+        magnitude = torch.sqrt(real * real + imag * imag)
+        return magnitude.permute(0, 3, 2, 1).reshape(x.shape[0], self.n_fft // 2, -1)
+
+
+def frame(x: Tensor, length: int, hop_length: int) -> Tensor:
+    """(batch, sample) -> (batch, frame, length): frame k is centred on sample k * hop, zeros outside."""
+    x = F.pad(x, (length // 2, length // 2))
+    count = (x.shape[-1] - length) // hop_length + 1
+    per_frame = length // hop_length
+    blocks = x[:, : (count + per_frame - 1) * hop_length].reshape(x.shape[0], -1, hop_length)
+    return torch.cat([blocks[:, i : i + count] for i in range(per_frame)], -1)
+
+
+def _circle(turns: NDArray[np.float64]) -> Tensor:
+    """Cosine and negative sine of whole turns, stacked."""
+    angle = -2 * np.pi * turns
+    return torch.from_numpy(np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32))
+
+
+class LogMel(nn.Module):
+    """Log-mel spectrogram: ``ln(1 + 10000 power)`` in Slaney's mel bands (Auditory Toolbox, 1998).
+
+    Parameters
+    ----------
+    sample_rate
+        In Hz.
+    hop_length, n_fft
+        In samples.
+    n_mels
+        Number of bands from 0 Hz to half the sample rate.
+    """
+
+    mel: Tensor
+    channels = 1
+
+    def __init__(
+        self, sample_rate: int = 22050, hop_length: int = 1024, n_fft: int = 2048, n_mels: int = 128
+    ) -> None:
+        super().__init__()
+        self.sample_rate, self.hop_length, self.n_bins = sample_rate, hop_length, n_mels
+        self.spectrum = Spectrum(n_fft, hop_length)
+        mel = torch.from_numpy(mel_bands(sample_rate, n_fft, n_mels).astype(np.float32))
+        self.register_buffer("mel", mel, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, sample) -> (batch, 1, n_mels, 1 + sample // hop)."""
+        power = self.spectrum(x) ** 2
+        return torch.log1p(10000.0 * (self.mel @ power)).unsqueeze(1)
+
+
+def mel_bands(sample_rate: int, n_fft: int, n_mels: int) -> NDArray[np.float64]:
+    """Triangles of equal area, (n_mels, n_fft / 2): linear to 1 kHz, logarithmic above."""
+    step, knee, ratio = 200 / 3, 15.0, np.log(6.4) / 27
+    highest = knee + np.log(sample_rate / 2 / 1000) / ratio
+    mels = np.linspace(0, highest, n_mels + 2)
+    edges = np.where(mels < knee, mels * step, 1000 * np.exp(ratio * (mels - knee)))
+    hz = np.arange(n_fft // 2) * sample_rate / n_fft
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    triangle = np.minimum((hz - low) / (centre - low), (high - hz) / (high - centre))
+    return np.maximum(0, triangle) * 2 / (high - low)
