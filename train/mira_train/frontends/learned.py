@@ -104,7 +104,7 @@ class StackedChroma(nn.Module):
     Parameters
     ----------
     mean_of
-        Stored frames averaged into one; 8 brings frames of 11.6 ms to the 93 ms that the network was made for.
+        Stored frames averaged into one; 8 makes frames of 11.6 ms the 93 ms ones that the network expects.
     """
 
     channels, n_bins = 1, 23
