@@ -99,7 +99,8 @@ class Session:
                 gathered[name] = _append(gathered.get(name), values[0, left : left + frames])
             duration_s = heard / card.sample_rate
             if sum(a.nbytes for a in gathered.values()) > HALF_BYTES:
-                gathered = {name: a.astype("float16", copy=False) for name, a in gathered.items()}
+                for name in self._names:
+                    gathered[name] = gathered[name].astype("float16", copy=False)
         return Activations(gathered, card.sample_rate, card.hop_length, duration_s, card.defaults)
 
     def _infer(self, chunk: NDArray[np.float32]) -> list[NDArray[np.float32]]:

@@ -24,8 +24,8 @@ class Activations:
     Parameters
     ----------
     arrays
-        Name of the output -> array of shape (frame, ...), float32. Frame ``i`` is centred on
-        ``i * hop_length / sample_rate`` seconds.
+        Name of the output -> array of shape (frame, ...), float32, or float16 for a long recording. Frame
+        ``i`` is centred on ``i * hop_length / sample_rate`` seconds.
     sample_rate, hop_length
         The model's rate in Hz and its hop in samples.
     duration_s
