@@ -59,6 +59,8 @@ def _run(args: list[str], debug: bool) -> int:
             raise
         error.show()  # wrong use, as Typer says it
         return _end(excuse(command), error.exit_code) if excuse(command) else error.exit_code
+    if code == Exit.INTERRUPTED:  # how newer versions of Typer say it
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else Exit.OK
 
 

@@ -101,7 +101,7 @@ class Store:
 
     def put(self, key: str, content: str, task: str, result: Mapping[str, Any]) -> None:
         """Keep a result, given in its JSON form."""
-        payload = zlib.compress(json.dumps(result, sort_keys=True).encode())
+        payload = zlib.compress(json.dumps(result).encode())
         row = (key, content, task, payload, _checksum(key, payload))
         self._try(lambda db: db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", row))
 

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: a plugin without a network, recordings, and the command as a process."""
+"""What the tests of the engine share: a plugin without a network, recordings, the command as a process."""
 
 from __future__ import annotations
 

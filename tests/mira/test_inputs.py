@@ -25,7 +25,7 @@ def _relatives(*paths: str) -> list[str]:
 
 def test_folder_is_searched_sorted_mirrored_and_without_hidden_entries(music: Path) -> None:
     assert _relatives("music") == ["a.FLAC", "b.wav", "sub/c.mp3", "sub/deep/d.ogg"]
-    assert [item.path for item in expand(["music"])][0] == os.path.join("music", "a.FLAC")
+    assert expand(["music"])[0].path == os.path.join("music", "a.FLAC")
 
 
 def test_file_needs_no_suffix_and_lies_directly_in_the_output_folder(music: Path) -> None:

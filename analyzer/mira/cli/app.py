@@ -107,8 +107,8 @@ def _task_command(task: Task, debug: bool) -> Callable[..., None]:
 
 def _analyze_command(plugins: Plugins, debug: bool) -> Callable[..., None]:
     def command(paths: list[str], tasks: str, **values: Any) -> None:
-        names = dict.fromkeys(name.strip() for name in tasks.split(","))
-        _run([plugins.task(name) for name in names], paths, values, {}, debug)
+        asked = [plugins.task(name.strip()) for name in tasks.split(",")]
+        _run(list({task.name: task for task in asked}.values()), paths, values, {}, debug)
 
     wanted = inspect.Parameter("tasks", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, _TASKS])
     return _signed(command, [_paths(), wanted, *_common()])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mira import batch
 from mira.cli.console import Stdout, printable, progress, say, show
 from mira.cli.outputs import STDOUT, Outputs, Target, choose, describe
-from mira.errors import Exit, MiraError, OutputError, UsageError
+from mira.errors import Exit, MiraError, ModelError, OutputError, PluginError, UsageError
 from mira.inputs import STDIN, Input, expand
 from mira.task import make_settings
 from mira.writers import About, check_target, write_file
@@ -92,7 +92,11 @@ class _Run:
         self.outputs = outputs
         self.debug = debug
         self.stdout = Stdout()
+        self.threads = options.threads
+        if options.threads is None and options.jobs > 1:
+            self.threads = max(1, (os.cpu_count() or 1) // options.jobs)
         self.exit_code = Exit.OK
+        self.broken = False
         self.failures: list[str] = []
         self.written: list[str] = []
         self.done = self.skipped = 0
@@ -112,6 +116,9 @@ class _Run:
 
     def work(self) -> None:
         """Do it."""
+        self._load_models()
+        if not self.tasks:
+            return
         if self.options.out_dir is not None or self.options.resume:
             from mira.cli.resume import Ledger
 
@@ -125,16 +132,35 @@ class _Run:
                 if not self.stdout.open and not self._writes_files:
                     break
 
+    def _load_models(self) -> None:
+        """Load the models before the work, so that a broken one is one line, not one for each recording."""
+        from mira.analysis import shared_model
+        from mira.card import load_bytes
+
+        here = self._workers_count < 2 and not self.options.cluster
+        for name, task in list(self.tasks.items()):
+            try:
+                if here:
+                    shared_model(name, self.threads, self.options.provider)
+                elif task.model is not None:
+                    load_bytes(task.model)
+            except (ModelError, PluginError) as error:
+                self.failures.append(str(error))
+                for item in self.items:
+                    self._record_failure(item, batch.error_of(name, error))
+                del self.tasks[name]
+                self.broken = True
+
+    @property
+    def _workers_count(self) -> int:
+        return min(self.options.jobs, len(self.items))
+
     def _workers(self) -> batch.Workers | None:
         if self.options.cluster:
             return batch.Cluster(self.options.cluster)
-        count = min(self.options.jobs, len(self.items))
-        return batch.Processes(count) if count > 1 else None
+        return batch.Processes(self._workers_count) if self._workers_count > 1 else None
 
     def _jobs(self) -> Iterator[batch.Job]:
-        threads = self.options.threads
-        if threads is None and self.options.jobs > 1:
-            threads = max(1, (os.cpu_count() or 1) // self.options.jobs)
         for item in self.items:
             tasks = self._pending(item)
             if not tasks:
@@ -142,7 +168,8 @@ class _Run:
                 continue
             path = os.path.abspath(item.path) if self.options.cluster else item.path
             self._of_job[path] = item
-            yield batch.Job(path, tasks, self.settings, threads, self.options.provider, self.options.raw_rate)
+            options = self.options
+            yield batch.Job(path, tasks, self.settings, self.threads, options.provider, options.raw_rate)
 
     def _pending(self, item: Input) -> tuple[str, ...]:
         """Name the tasks that are still to be done for a recording; none if it cannot be."""
@@ -190,7 +217,7 @@ class _Run:
         whole = True
         for heard in outcome.heard:
             whole &= self._deliver(item, heard)
-        self.done += whole
+        self.done += whole and not self.broken
         self._advance(item.path)
 
     def _deliver(self, item: Input, heard: batch.Heard) -> bool:
@@ -248,15 +275,28 @@ class _Run:
             show(heard.traceback)
         elif heard.traceback:
             line += "; run again with --debug for a traceback"
-        if line not in self.failures:
-            self.failures.append(line)
+        self.failures.append(line)
+        self._record_failure(item, heard)
+
+    def _record_failure(self, item: Input, heard: batch.Heard) -> None:
         self.exit_code = Exit.BUG if heard.bug or self.exit_code is Exit.BUG else Exit.FAILED
         if self.options.json:
             from mira.writers.json import record
 
             given = self.settings.get(heard.task, {})
-            about = About(item.path, heard.task, _identity(self.tasks[heard.task]), given)
+            about = About(item.path, heard.task, self._identity(heard.task), given)
             self._print(record(None, about, heard.error))
+
+    def _identity(self, task: str) -> dict[str, str]:
+        """Name and version of a task's model, as far as they can be read."""
+        from mira.card import read_card
+
+        model = self.tasks[task].model
+        try:
+            card = read_card(model) if model is not None else None
+        except MiraError:
+            card = None
+        return {"name": card.name, "version": card.version} if card is not None else {}
 
     def _print(self, values: Mapping[str, Any]) -> None:
         from mira.writers.json import dumps
@@ -277,19 +317,6 @@ class _Run:
             say(f"{total} recordings: {self.done} done, {self.skipped} skipped, {left} failed or not done")
         elif self.written:
             say(f"wrote {', '.join(self.written)}")
-
-
-def _identity(task: Task) -> dict[str, str]:
-    """Name and version of a task's model, as far as they can be read."""
-    if task.model is None:
-        return {}
-    from mira.card import read_card
-
-    try:
-        card = read_card(task.model)
-    except MiraError:
-        return {}
-    return {"name": card.name, "version": card.version}
 
 
 def _naming(path: str, message: str) -> str:
