@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ def phrase(seconds: float = 4.0) -> np.ndarray:
     return 0.3 * rng.standard_normal(int(RATE * seconds)) * np.linspace(0.2, 1, int(RATE * seconds))
 
 
+@cache
 def coded(container: str, coding: str | None = None, seconds: float = 4.0, rate: int = RATE) -> bytes:
     stream = io.BytesIO()
     soundfile.write(stream, np.clip(phrase(seconds), -1, 1), rate, format=container, subtype=coding)
@@ -41,6 +43,7 @@ def chunk(name: bytes, body: bytes, pad: bool = True) -> bytes:
     return name + struct.pack("<I", len(body)) + body + (b"\0" if pad and len(body) % 2 else b"")
 
 
+@cache
 def wavs() -> dict[str, bytes]:
     plain = coded("WAV")
     riff, fmt, data = plain[:12], plain[12:36], plain[36:]
@@ -175,6 +178,7 @@ def test_a_hole_in_a_flac_loses_the_hole_only(path: Path) -> None:
     assert len(samples) > 3.3 * RATE
 
 
+@cache
 def mp3s() -> dict[str, tuple[bytes, float]]:
     data = coded("MP3")
     xing = data.find(data[:2], 4)

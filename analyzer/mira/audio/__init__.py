@@ -128,7 +128,8 @@ class Audio:
         import numpy as np
 
         try:
-            for rate, block in self._decoder.blocks():
+            blocks = self._decoder.blocks()
+            for rate, block in blocks if self._decoder.blocking else _in_thread(blocks):
                 mono = _mean(block)
                 if not np.abs(mono).max(initial=0) < _ABSURD:  # true of NaN, too
                     bad = ~(np.abs(block) < _ABSURD)
@@ -303,6 +304,17 @@ def _named(name: str) -> Iterator[None]:
             "PermissionError": "may not be read: check its permissions",
         }
         raise AudioError(f"{name}: {hint.get(type(error).__name__) or error.strerror or error}") from error
+
+
+def _in_thread(
+    blocks: Iterator[tuple[int, NDArray[np.float32]]],
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Decode in a thread of its own: a Ctrl-C that met a callback from a C library would be lost there."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        while (block := thread.submit(next, blocks, None).result()) is not None:
+            yield block
 
 
 def _mean(block: NDArray[np.float32]) -> NDArray[np.float32]:

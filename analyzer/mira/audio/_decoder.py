@@ -35,6 +35,9 @@ class Decoder:
         Frames that may be missing without a word, where the header counts roughly.
     """
 
+    blocking = False
+    """Reading may wait for somebody, so it must not be waited for when the user wants to stop."""
+
     def __init__(
         self, format: str, rate: int, channels: int, frames: int | None = None, slack: int = 0
     ) -> None:

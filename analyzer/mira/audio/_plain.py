@@ -23,6 +23,8 @@ class RawDecoder(Decoder):
         Sample rate in Hz.
     """
 
+    blocking = True
+
     def __init__(self, stream: BinaryIO, rate: int) -> None:
         super().__init__("raw PCM", rate, 1)
         self._stream = stream

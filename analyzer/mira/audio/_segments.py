@@ -10,8 +10,8 @@ from typing import BinaryIO
 class Segments:
     """A seekable binary file made of stretches of another one and of bytes of our own.
 
-    The C libraries call ``read`` back, and their bindings swallow what it raises (Ctrl-C among it). So it is
-    kept, and :meth:`check` raises it once the library has returned.
+    The C libraries call ``read`` back, and their bindings swallow what it raises. So it is kept, and
+    :meth:`check` raises it once the library has returned.
 
     Parameters
     ----------
