@@ -1,9 +1,9 @@
 """One ONNX model, run over a recording of any length in constant memory.
 
 The graph takes ``waveform``, float32 of shape (1, n) with n a multiple of the hop, and gives outputs of shape
-(1, n / hop, ...); frame ``i`` is centred on sample ``i * hop_length``. A recording counts as preceded and
-followed by silence. It is cut into chunks that overlap by the receptive field; the frames that the edges of a
-chunk could have touched are dropped, so what is left equals one pass over the whole.
+(1, n / hop, ...); frame ``i`` is centred on sample ``i * hop_length``. A recording is cut into chunks that overlap
+by the receptive field; the frames that a cut could have touched are dropped, so what is left equals one pass over
+the whole, whose ends are those of the recording.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Session:
         If there is no such provider, or ``threads`` is less than 1.
     """
 
-    chunk_s: float = 20.0
+    chunk_s: float = 30.0
 
     def __init__(self, model: Path, *, threads: int | None = None, provider: str | None = None) -> None:
         if threads is not None and threads < 1:
@@ -94,9 +94,9 @@ class Session:
         core = max(1, round(self.chunk_s * card.sample_rate / card.hop_length))
         gathered: dict[str, NDArray[np.float32]] = {}
         duration_s = 0.0
-        for chunk, frames, heard in _chunks(blocks, card.hop_length, left, core, right):
+        for chunk, first, frames, heard in _chunks(blocks, card.hop_length, left, core, right):
             for name, values in zip(self._names, self._infer(chunk)):
-                gathered[name] = _append(gathered.get(name), values[0, left : left + frames])
+                gathered[name] = _append(gathered.get(name), values[0, first : first + frames])
             duration_s = heard / card.sample_rate
             if sum(a.nbytes for a in gathered.values()) > HALF_BYTES:
                 for name in self._names:
@@ -138,46 +138,35 @@ def usable_cores() -> int:
 
 def _chunks(
     blocks: Iterable[NDArray[np.float32]], hop: int, left: int, core: int, right: int
-) -> Iterator[tuple[NDArray[np.float32], int, int]]:
+) -> Iterator[tuple[NDArray[np.float32], int, int, int]]:
     """Cut a recording into chunks of ``left + core + right`` frames that overlap by ``left + right``.
 
-    Gives the chunk (valid until the next is asked for), how many of its frames after ``left`` count, and the
+    Gives the chunk (valid until the next is asked for), the first of its frames that counts, how many do, and the
     samples heard so far. The last chunk is only as long as it must be.
     """
     import numpy as np
 
     chunk = np.zeros((left + core + right) * hop, np.float32)
-    filled = left * hop
-    heard = done = 0
-    for block, heard in _with_silence(blocks, right * hop):
+    filled = heard = done = first = 0
+    for block in blocks:
+        heard += len(block)
         while block.size:
             taken = block[: len(chunk) - filled]
             chunk[filled : filled + len(taken)] = taken
             filled += len(taken)
             block = block[len(taken) :]
             if filled == len(chunk):
-                yield chunk, core, heard
-                done += core
+                frames = left + core - first
+                yield chunk, first, frames, heard
+                done += frames
+                first = left
                 filled = (left + right) * hop
                 chunk[:filled] = chunk[core * hop :]
     if not heard:
         raise AudioError("there is no audio: not a single sample")
     frames = heard // hop + 1 - done
     chunk[filled:] = 0
-    yield chunk[: (left + frames + right) * hop], frames, heard
-
-
-def _with_silence(
-    blocks: Iterable[NDArray[np.float32]], silence: int
-) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """Give each block and the samples up to its end, then the silence that follows a recording."""
-    import numpy as np
-
-    heard = 0
-    for block in blocks:
-        heard += len(block)
-        yield block, heard
-    yield np.zeros(silence, np.float32), heard
+    yield chunk[: (first + frames) * hop], first, frames, heard
 
 
 def _append(gathered: NDArray[np.float32] | None, values: NDArray[np.float32]) -> NDArray[np.float32]:
