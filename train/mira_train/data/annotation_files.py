@@ -80,11 +80,13 @@ def write_annotation(path: Path, definition: Definition, atoms: Sequence[Atom], 
     -------
     The file.
     """
-    if kind == "lab" and definition.extent == "segment" and all(_is_lab_label(atom.value) for atom in atoms):
+    fields = {key for key in _EXTRA for atom in atoms if getattr(atom, key) not in (None, "")}
+    plain_segments = definition.extent == "segment" and not fields
+    if kind == "lab" and plain_segments and all(_is_lab_label(atom.value) for atom in atoms):
         return _write(path, ".lab", "".join(f"{a.time!r}\t{a.end_s!r}\t{a.value}\n" for a in atoms))
-    if kind == "mid" and definition.extent == "segment" and all(_is_midi_note(atom) for atom in atoms):
+    if kind == "mid" and plain_segments and all(_is_midi_note(atom) for atom in atoms):
         return _write_midi(path.with_name(path.name + ".mid"), atoms)
-    if kind == "jams":
+    if kind == "jams" and not fields - {"confidence"}:
         return _write(path, ".jams", json.dumps(to_jams(path.name, definition, atoms), indent=1))
     target = path.with_name(path.name + ".csv")
     with target.open("w", encoding="utf-8", newline="") as stream:

@@ -199,7 +199,7 @@ def _walk(folder: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
                     recordings.append(path)
                 elif suffix in SUFFIXES:
                     notes.append(path)
-    return recordings, notes
+    return sorted(recordings), sorted(notes)
 
 
 def _read_table(found: _Folder, keys: set[str]) -> None:

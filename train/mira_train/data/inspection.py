@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ from mira.errors import DataError
 from mira.writers.text import printable
 
 from mira_train.data.convert import audio_file_of
-from mira_train.data.entries import FILEPATH
+from mira_train.data.entries import FILEPATH, Definition
 from mira_train.data.hdf5 import AudioReader, FeatureReader
 from mira_train.data.pyjama import PyjamaReader, find_problems
 
@@ -46,7 +47,9 @@ def check(path: Path, hdf5: Path | None = None, key: str = FILEPATH, limit: int 
     lines = find_problems(path, limit)
     beside = hdf5 or _beside(path)
     if beside and len(lines) < limit:
-        lines += islice(_check_keys(path, beside, key), limit - len(lines))
+        # A file that breaks off is found by both.
+        new = (line for line in _check_keys(path, beside, key) if line not in lines)
+        lines = [*lines, *islice(new, limit - len(lines))]
     return lines
 
 
@@ -79,7 +82,7 @@ def _check_keys(path: Path, hdf5: Path, key: str) -> Iterator[str]:
     try:
         with AudioReader(hdf5) as file:
             unused = set(file.keys())
-            for entry in PyjamaReader(path):
+            for entry, _ in PyjamaReader(path).inspect():
                 value = str(entry[key][0].value) if entry[key] else entry.filepath
                 if value not in file:
                     where = f"{printable(path)}: entry {entry.index} ({printable(entry.filepath)}): {key}"
@@ -95,7 +98,8 @@ def _check_keys(path: Path, hdf5: Path, key: str) -> Iterator[str]:
 def _check_hdf5(path: Path) -> Iterator[str]:
     """Read both ends of each array, which finds what was cut off, and what the form demands."""
     try:
-        keys = _keys(path)
+        with AudioReader(path) as file:
+            keys = file.keys()
     except DataError as error:
         yield str(error)
         return
@@ -118,9 +122,71 @@ def _check_hdf5(path: Path) -> Iterator[str]:
                 yield f"{printable(path)}: key '{printable(key)}' holds values that are not numbers"
 
 
-def _spread(values: list[Any]) -> dict[str, Any]:
+def _ends(reader: AudioReader | FeatureReader, key: str, length: int) -> np.ndarray:
+    first = reader.read(key, 0, min(length, 1024))
+    return np.concatenate([first, reader.read(key, max(0, length - 1024), length)], axis=-1)
+
+
+def _hdf5_info(path: Path) -> dict[str, Any]:
+    rates: Counter[int] = Counter()
+    durations, frames = [], []
+    with AudioReader(path) as audio, FeatureReader(path) as features:
+        for key in audio.keys():  # noqa: SIM118 - not a mapping
+            if audio.is_waveform(key):
+                rate = audio.sample_rate(key)
+                rates[rate] += 1
+                durations.append(audio.length(key) / rate)
+            else:
+                frames.append(features.shape(key)[-1])
+    out: dict[str, Any] = {"file": str(path), "kind": "hdf5", "recordings": len(durations) + len(frames)}
+    if durations:
+        out["sample_rates"] = {str(rate): count for rate, count in rates.items()}
+        out["duration_s"] = _spread(durations)
+    if frames:
+        out["frames"] = _spread(frames)
+    return out
+
+
+def _pyjama_info(path: Path) -> dict[str, Any]:
+    reader = PyjamaReader(path)
+    atoms: Counter[str] = Counter()
+    entries: Counter[str] = Counter()
+    labels = [name for name, definition in reader.definitions.items() if _counts(definition)]
+    values: dict[str, Counter[str]] = {name: Counter() for name in labels}
+    end, total = 0.0, 0
+    for entry in reader:
+        total += 1
+        for name, found in entry.annotations.items():
+            atoms[name] += len(found)
+            entries[name] += 1
+            if name in values and len(values[name]) <= _MOST_LABELS:
+                values[name].update(str(atom.value) for atom in found)
+            end = max([end, *(atom.end_s for atom in found)])
+    names: dict[str, dict[str, Any]] = {}
+    for name, definition in reader.definitions.items():
+        names[name] = {
+            "extent": definition.extent,
+            "content": definition.content,
+            "entries": entries[name],
+            "annotations": atoms[name],
+        }
+        if name in values and 0 < len(values[name]) <= _MOST_LABELS:
+            names[name]["values"] = dict(sorted(values[name].items()))
     return {
-        "total": round(sum(values), 3),
-        "shortest": round(min(values), 3),
-        "longest": round(max(values), 3),
+        "file": str(path),
+        "kind": "pyjama",
+        "version": reader.version,
+        "entries": total,
+        "latest_annotation_s": round(end, 3),
+        "names": names,
     }
+
+
+def _counts(definition: Definition) -> bool:
+    """Whether the values of a name are labels that are worth counting."""
+    return definition.content == "text" and not definition.extent.startswith("breakpoint")
+
+
+def _spread(values: list[Any]) -> dict[str, Any]:
+    spread = {"total": sum(values), "shortest": min(values), "longest": max(values)}
+    return {name: round(value, 3) for name, value in spread.items()}
