@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -141,25 +142,28 @@ def _table(rows: list[tuple[str, ...]]) -> str:
 
 def output_of(command: str) -> str:
     """Run a shell command where ``canon.ogg`` lies, and return it with what it prints."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("MIRA_STORE", "XDG_"))}
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(Path(mira.__file__).parent / "sample" / "canon.ogg", folder)
+    with tempfile.TemporaryDirectory() as home:
+        shutil.copy(Path(mira.__file__).parent / "sample" / "canon.ogg", home)
         done = subprocess.run(
-            ["bash", "-c", f"{command} 2>&1"],
-            cwd=folder,
-            env={**os.environ, "PATH": path, "MIRA_STORE": f"{folder}/store.sqlite"},
-            capture_output=True,
+            ["bash", "-c", command],
+            cwd=home,
+            env=own | {"PATH": path, "HOME": home},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        printed = done.stdout.replace(f"{folder}/", "").rstrip()
-    for machine, public in (
-        (str(Path(mira.__file__).parents[1]), "..."),
-        (str(ROOT), "..."),
-        (str(Path.home()), "~"),
-    ):
+    printed = done.stdout.rstrip()
+    packages = [str(Path(found).parent) for package in ("mira", "mira_plugins") for found in _places(package)]
+    for machine, public in [(home, "~"), *((folder, "...") for folder in packages)]:
         printed = printed.replace(machine, public)
     return f"```console\n$ {command}\n{printed}\n```"
+
+
+def _places(package: str) -> list[str]:
+    return list(import_module(package).__path__)
 
 
 GENERATORS = {
