@@ -1,0 +1,143 @@
+"""Claim: mira's notes are nearer to the truth than those of basic-pitch 0.4.0, averaged over families.
+
+FOLDER holds recordings and, for each, the true notes as ``STEM.csv`` (a header line, then onset and end in
+seconds and a MIDI pitch). ``index.csv`` there may name a ``family`` for each ``stem``; without it all are one.
+Scores are those of mir_eval: notes by onset (50 ms, 50 cents), by onset and end (also 20 % of the length or
+50 ms), and the accuracy of frames of 10 ms. They are averaged over a family's recordings, then over families.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import mir_eval
+import numpy as np
+import pretty_midi
+from measure import BASIC_PITCH, HARMONICA, MIRA, environment, music, verdict
+from numpy.typing import NDArray
+
+MEASURES = ("onset F", "on+off F", "frame acc.")
+FRAME_S = 0.01
+
+Notes = NDArray[np.float64]
+"""Shape (note, 3): onset and end in seconds, MIDI pitch."""
+
+
+def main() -> int:
+    """Transcribe, score and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--harmonica", metavar="SIZE", help="score harmonica-amt of this size, too: medium, ..."
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        recordings = [_decoded(path, Path(folder)) for path in music(options.folder)]
+        programs: dict[str, Callable[[list[Path], Path], None]] = {"mira": _mira, "basic-pitch": _basic_pitch}
+        if options.harmonica:
+            programs[f"harmonica {options.harmonica}"] = lambda all, out: _harmonica(
+                all, out, options.harmonica
+            )
+        scores = {}
+        for name, transcribe in programs.items():
+            out = Path(folder) / name
+            out.mkdir()
+            transcribe(recordings, out)
+            scores[name] = _scores(options.folder, out)
+            print(name)
+            for family, values in scores[name].items():
+                print(
+                    f"  {family:24}",
+                    *(f"{m} {v:.3f}" for m, v in zip(MEASURES, values)),
+                    sep="  ",
+                    flush=True,
+                )
+    ours, theirs = scores["mira"]["average"], scores["basic-pitch"]["average"]
+    return verdict({f"{m}: {a:.3f}, basic-pitch {b:.3f}": a >= b for m, a, b in zip(MEASURES, ours, theirs)})
+
+
+def _decoded(path: Path, folder: Path) -> Path:
+    """Decode to WAV, which all programs read alike."""
+    import soundfile
+    from mira.audio import open_audio
+
+    copy = folder / f"{path.stem}.wav"
+    with open_audio(path, 44100) as audio:
+        soundfile.write(copy, np.concatenate(list(audio)), 44100)
+    return copy
+
+
+def _mira(recordings: list[Path], out: Path) -> None:
+    subprocess.run([*MIRA, "transcribe", *recordings, "--out-dir", out, "--quiet"], check=True)
+
+
+def _basic_pitch(recordings: list[Path], out: Path) -> None:
+    program = environment("basic-pitch", BASIC_PITCH) / "basic-pitch"
+    command = [program, "--model-serialization", "onnx", out, *recordings]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    for path in out.glob("*_basic_pitch.mid"):
+        path.rename(out / path.name.replace("_basic_pitch", ""))
+
+
+def _harmonica(recordings: list[Path], out: Path, size: str) -> None:
+    program = environment("harmonica", HARMONICA) / "harmonica-amt"
+    for recording in recordings:
+        target = out / f"{recording.stem}.mid"
+        subprocess.run([program, recording, "-o", target, "--model", size], check=True)
+
+
+def _scores(truth: Path, heard: Path) -> dict[str, NDArray[np.float64]]:
+    """Scores of each family, and their average."""
+    families: dict[str, list[list[float]]] = defaultdict(list)
+    for stem, family in _families(truth).items():
+        with open(truth / f"{stem}.csv", newline="") as file:
+            rows = [[float(value) for value in row[:3]] for row in list(csv.reader(file))[1:]]
+        midi = pretty_midi.PrettyMIDI(str(heard / f"{stem}.mid"))
+        found = [
+            [n.start, n.end, n.pitch] for part in midi.instruments if not part.is_drum for n in part.notes
+        ]
+        families[family].append(_score(_notes(rows), _notes(found)))
+    means = {family: np.mean(scores, axis=0) for family, scores in sorted(families.items())}
+    return means | {"average": np.mean(list(means.values()), axis=0)}
+
+
+def _families(folder: Path) -> dict[str, str]:
+    if (folder / "index.csv").exists():
+        with open(folder / "index.csv", newline="") as file:
+            return {row["stem"]: row["family"] for row in csv.DictReader(file)}
+    return {path.stem: "all" for path in sorted(folder.glob("*.csv"))}
+
+
+def _notes(rows: list[list[float]]) -> Notes:
+    notes = np.array(sorted(rows), float).reshape(-1, 3)
+    return notes[notes[:, 1] > notes[:, 0]]
+
+
+def _score(true: Notes, heard: Notes) -> list[float]:
+    if not len(true) or not len(heard):
+        return [0.0, 0.0, 0.0]
+    pair = (true[:, :2], _hz(true[:, 2]), heard[:, :2], _hz(heard[:, 2]))
+    compare = mir_eval.transcription.precision_recall_f1_overlap
+    times = np.arange(0, max(true[:, 1].max(), heard[:, 1].max()), FRAME_S)
+    frames = mir_eval.multipitch.metrics(times, _frames(true, times), times, _frames(heard, times))
+    return [compare(*pair, offset_ratio=None)[2], compare(*pair)[2], frames[2]]
+
+
+def _frames(notes: Notes, times: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    sounding = (notes[:, :1] <= times) & (times < notes[:, 1:2])
+    return [_hz(np.unique(notes[now, 2])) for now in sounding.T]
+
+
+def _hz(pitch: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 440.0 * 2 ** ((pitch - 69) / 12)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
