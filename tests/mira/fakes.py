@@ -46,7 +46,7 @@ def activate(blocks, sample_rate):
     if abs(loudest - 0.85) < 0.01:  # the one that needs all memory
         raise MemoryError
     if abs(loudest - 0.95) < 0.01:  # the one that takes for ever
-        open(os.environ["FAKE_FIFO"]).read()
+        open(os.environ["FAKE_GATE"]).read()
     arrays = {"loudness": np.array(frames, np.float32)}
     return mira.Activations(arrays, sample_rate, 1000, n / sample_rate, {"threshold": 0.1})
 
@@ -132,7 +132,7 @@ def mira(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``mira`` to its end; fail on a traceback, or on talk that is not one line each."""
     process = start(folder, args, stdin=subprocess.PIPE, **options)
-    out, err = process.communicate(stdin, timeout=120)
+    out, err = process.communicate(stdin, timeout=300)
     talk = err.decode("utf-8", "replace") if err else ""
     assert "Traceback" not in talk or "--debug" in args, talk
     return subprocess.CompletedProcess(

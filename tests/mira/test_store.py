@@ -104,7 +104,7 @@ def test_two_processes_write_at_once(store: Store, warnings: list[str]) -> None:
     )
     args = [sys.executable, "-c", code, str(store.path)]
     writers = [subprocess.Popen([*args, name]) for name in "ab"]
-    assert [w.wait(60) for w in writers] == [0, 0]
+    assert [w.wait(120) for w in writers] == [0, 0]
     assert all(store.get(f"{name}{i}") == {"i": i} for name in "ab" for i in range(100))
     assert not warnings
 

@@ -42,7 +42,7 @@ def test_stdout_takes_any_format(command: Command, music: Path, home: Path) -> N
     from fakes import start
 
     process = start(home, ["hear", str(music / "a.wav"), "--format", "midi", "-o", "-"])
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert (process.returncode, out[:4]) == (0, b"MThd")
 
 

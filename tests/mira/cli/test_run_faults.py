@@ -32,7 +32,7 @@ def test_ctrl_c_keeps_what_is_finished(home: Path, tmp_path: Path, jobs: str) ->
         recording(album / f"{i:02}.wav", level=0.95)  # the plugin waits for ever
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    env = environment(home) | {"FAKE_FIFO": str(fifo)}
+    env = environment(home) | {"FAKE_GATE": str(fifo)}
     out = tmp_path / "out"
     process = start(
         home, ["hear", album, "--out-dir", out, "--json", "-j", jobs], env=env, start_new_session=True
@@ -41,7 +41,7 @@ def test_ctrl_c_keeps_what_is_finished(home: Path, tmp_path: Path, jobs: str) ->
     lines = [process.stdout.readline(), process.stdout.readline()]
     with open(fifo, "wb"):  # opens once a worker waits
         os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert b"Traceback" not in err
     assert b"interrupted" in err
@@ -67,7 +67,7 @@ def test_killed_at_random_moments_and_resumed_equals_a_clean_run(
         for _ in range(dice.randrange(1, 30 * (kill + 1) // kills)):
             process.stdout.readline()
         process.kill()  # while the next recording is read, heard, written or noted
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
         assert process.returncode == -signal.SIGKILL
         assert all(clean[name] == data for name, data in _bytes(out).items())
     done = mira(home, *command, out, "--resume")
@@ -83,12 +83,12 @@ def test_workers_end_with_a_parent_that_is_killed(home: Path, tmp_path: Path) ->
         recording(album / f"{i}.wav", level=0.95)
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    env = environment(home) | {"FAKE_FIFO": str(fifo)}
+    env = environment(home) | {"FAKE_GATE": str(fifo)}
     process = start(home, ["hear", album, "--out-dir", tmp_path / "out", "-j", "2"], env=env)
     with open(fifo, "wb"):
         process.kill()
         # The pipes of stdout and stderr close when the last of the workers that hold them is gone.
-        process.communicate(timeout=20)
+        process.communicate(timeout=120)
 
 
 def test_reader_that_goes_away_is_no_error_and_files_are_finished(home: Path, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_reader_that_goes_away_is_no_error_and_files_are_finished(home: Path, tm
     assert process.stdout.readline().startswith(b"{")
     process.stdout.close()
     err = process.stderr.read() if process.stderr else b""
-    assert process.wait(60) == 0
+    assert process.wait(120) == 0
     assert b"Traceback" not in err
     assert b"Broken" not in err
     assert len(_bytes(tmp_path / "out")) == 12
@@ -110,7 +110,7 @@ def test_reader_that_goes_away_ends_a_run_that_only_prints(home: Path, tmp_path:
     os.close(read)
     process = start(home, ["hear", album, "--json"], stdout=write)
     os.close(write)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 0
     assert len(err.splitlines()) <= 1
 
@@ -234,7 +234,7 @@ def test_stdin_is_a_recording(home: Path, tmp_path: Path) -> None:
 def test_two_runs_share_one_store(home: Path, tmp_path: Path) -> None:
     album = _album(tmp_path / "album", 6)
     runs = [start(home, ["hear", album, "--out-dir", tmp_path / name]) for name in "ab"]
-    talks = [process.communicate(timeout=60)[1] for process in runs]
+    talks = [process.communicate(timeout=120)[1] for process in runs]
     assert [process.returncode for process in runs] == [0, 0]
     assert not any(b"store" in talk for talk in talks)
     assert _bytes(tmp_path / "a") == _bytes(tmp_path / "b")
