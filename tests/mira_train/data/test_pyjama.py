@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mira.errors import DataError, OutputError
 from mira_train.data.entries import Atom, Definition, parse_entry
@@ -342,6 +342,7 @@ def test_existing_file_stays_without_force(tmp_path: Path) -> None:
     assert list(PyjamaReader(path)) == []
 
 
+@settings(deadline=None)  # a busy machine is not a failure
 @given(
     st.lists(st.floats(0, 1e4), min_size=1, max_size=8),
     st.integers(1, 4),
