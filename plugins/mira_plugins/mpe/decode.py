@@ -1,7 +1,7 @@
 """From activations to notes: onset peaks, then frames until they fall silent.
 
-Peaks with a regressed sub-frame position follow Kong et al. 2021; ends come from frame hysteresis and the offset
-output. Plain numpy over arrays of shape (frame, 88).
+Peaks with a regressed sub-frame position follow Kong et al. 2021; ends come from frame hysteresis and the
+offset output. Plain numpy over arrays of shape (frame, 88).
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def decode_notes(activations: Activations, settings: TranscribeSettings) -> Note
     Parameters
     ----------
     activations
-        Outputs ``onset``, ``frame``, ``offset`` (probabilities), ``shift`` (hops) and ``velocity`` (0 to 1); tuned
-        thresholds in ``defaults``.
+        Outputs ``onset``, ``frame``, ``offset`` (probabilities), ``shift`` (hops) and ``velocity`` (0 to 1);
+        tuned thresholds in ``defaults``.
     settings
         What the user asked for.
     """

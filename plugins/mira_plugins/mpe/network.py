@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mira_train.frontends.vqt import VQT
@@ -50,8 +51,8 @@ class NoteNetConfig:
 class FrontEnd(nn.Module):
     """Waveform (batch, n) -> (batch, 3, 288, frame): long windows, and short windows twice a hop.
 
-    Magnitudes are divided by the mean level of the surrounding two seconds, so that a quiet recording looks like a
-    loud one, and compressed by ``log(1 + 30 x)``.
+    Magnitudes are divided by the mean level of the surrounding two seconds, so that a quiet recording looks
+    like a loud one, and compressed by ``log(1 + 30 x)``.
     """
 
     channels = 1 + _SUBFRAMES
@@ -119,11 +120,12 @@ class Harmonic(nn.Module):
 
 
 class NoteNet(nn.Module):
-    """Waveform (batch, n) -> onset, frame, offset, shift, velocity, each (batch, frame, 88); the first three logits.
+    """Waveform (batch, n) -> onset, frame, offset, shift, velocity, each (batch, frame, 88); the first three
+    logits.
 
-    ``shift`` is the distance of a note's onset from the frame's centre in hops, -0.5 to 0.5; ``velocity`` is 0 to 1.
-    Harmonic layers follow Ou et al. 2026 (arXiv 2609.04640); batch norm and dilated heads instead of instance norm
-    and LSTM make the result independent of the chunk and the network cheap.
+    ``shift`` is the distance of a note's onset from the frame's centre in hops, -0.5 to 0.5; ``velocity`` is
+    0 to 1. Harmonic layers follow Ou et al. 2026 (arXiv 2609.04640); batch norm and dilated heads instead of
+    instance norm and LSTM make the result independent of the chunk and the network cheap.
     """
 
     outputs = ("onset", "frame", "offset", "shift", "velocity")
@@ -164,6 +166,11 @@ class NoteNet(nn.Module):
         """Samples on either side that a frame depends on."""
         frames = 2 + 2 + 2 * self.config.layers + sum(self.config.dilations)
         return self.front.long.reach + (frames + self.front.level_frames) * self.config.hop_length
+
+
+def note_net(**sizes: Any) -> NoteNet:
+    """Make the network of a recipe; ``sizes`` are the fields of :class:`NoteNetConfig`."""
+    return NoteNet(NoteNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}))
 
 
 class Shipped(nn.Module):

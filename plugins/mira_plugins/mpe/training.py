@@ -1,101 +1,146 @@
-"""How the transcription network is trained: targets from notes, loss, Lightning module."""
+"""How transcription networks are trained: NoteNet on notes, the book's rows on pitch grids."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as lightning
 import torch
+from mira.card import Output
+from mira_train.data.targets import PitchGrid, f0_targets, soften
+from mira_train.data.targets import note_targets as grid_targets
+from mira_train.demo import Demo, note_set
+from mira_train.learner import Learner, Supervised, trained_network
+from mira_train.patches import DataModule, Target
+from mira_train.recipe import Recipe
+from mira_train.sets import Recording
+from mira_train.shipment import Shipment, shipment
 from numpy.typing import NDArray
-from torch import Tensor
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mira_plugins.mpe.network import LOWEST_PITCH, N_PITCHES, NoteNet, NoteNetConfig
+from mira_plugins.mpe.decode import Thresholds
+from mira_plugins.mpe.examples import NoteData
+from mira_plugins.mpe.network import NoteNet, Shipped
 
-_SPREAD = 1.5
-"""Half width in hops of the triangle around an onset or offset."""
+DEFAULT = "notenet"
+DEMO = Demo(note_set)
+
 _MARGIN = 8
 """Frames at either end of a crop that do not count: the network sees no music beyond them."""
+_AVERAGE = 0.998
+"""Decay of the average of the weights that is validated and shipped; shorter during the first steps."""
 
 Targets = Mapping[str, Tensor]
 
 
-def note_targets(
-    start_s: NDArray[np.float64],
-    end_s: NDArray[np.float64],
-    pitch: NDArray[np.float64],
-    velocity: NDArray[np.int64],
-    n_frames: int,
-    hop_s: float,
-) -> dict[str, NDArray[np.float32]]:
-    """Frame-wise targets of shape (frame, 88) from notes in seconds.
+def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lightning.LightningDataModule:
+    """Crops with note targets for NoteNet; for the book's rows patches with a pitch grid."""
+    if recipe.network.code:
+        return NoteData(recipe, sets, workers=workers)
+    told = recipe.frontend.options
+    octave = int(told["bins_per_octave"])
+    grid = PitchGrid(float(told["fmin_hz"]), octave, octave * int(told["octaves"]))
 
-    ``onset`` and ``offset`` are triangles of 1.5 hops around the true time, so that a peak can be placed between
-    frames; ``shift`` is the distance to the onset in hops, NaN away from it; ``velocity`` is 0 to 1, NaN where
-    unknown. A note shorter than a hop still sounds in one frame.
+    def target(recording: Recording, frames: int, hop_s: float) -> NDArray[Any]:
+        return pitch_grid(recording, recipe.data, frames, hop_s, grid)
+
+    return DataModule(recipe, sets, Target(target, in_time=True), workers=workers)
+
+
+def pitch_grid(
+    recording: Recording, data: Any, frames: int, hop_s: float, grid: PitchGrid
+) -> NDArray[np.float32]:
+    """Where a pitch sounds, shape (1, bin, frame), from pitch curves or from notes.
+
+    ``data.target_form`` ``soft`` blurs it along the bins.
     """
-    shape = (n_frames, N_PITCHES)
-    onset, frame, offset = (np.zeros(shape, np.float32) for _ in range(3))
-    shift, loud = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    keys = np.rint(pitch).astype(int) - LOWEST_PITCH
-    for s, e, key, v in zip(start_s / hop_s, end_s / hop_s, keys, velocity, strict=True):
-        if not 0 <= key < N_PITCHES:
-            continue
-        first = int(np.ceil(s))
-        frame[max(first, 0) : max(int(np.ceil(e)), first + 1), key] = 1
-        for target, centre in ((onset, s), (offset, e)):
-            low, high = max(int(np.ceil(centre - _SPREAD)), 0), min(int(centre + _SPREAD) + 1, n_frames)
-            near = np.arange(low, high)
-            value = 1 - np.abs(near - centre) / _SPREAD
-            if target is onset:
-                better = near[(value > onset[near, key]) & (np.abs(near - centre) <= 1)]
-                shift[better, key] = centre - better
-                if v > 0:
-                    loud[better, key] = v / 127
-            target[near, key] = np.maximum(target[near, key], value)
-    return {"onset": onset, "frame": frame, "offset": offset, "shift": shift, "velocity": loud}
+    atoms = recording.entry[data.target]
+    if data.target.startswith("f0"):
+        made = f0_targets(atoms[0].times, np.asarray(atoms[0].value, float), frames, hop_s, grid)
+    else:
+        starts = [float(atom.times[0]) for atom in atoms]
+        ends, pitches = [atom.end_s for atom in atoms], [float(atom.value) for atom in atoms]
+        made = grid_targets(starts, ends, pitches, frames, hop_s, grid).frame
+    return (soften(made) if data.target_form == "soft" else made)[None]
 
 
-class NoteTraining(lightning.LightningModule):
-    """Wraps :class:`NoteNet` for Lightning.
+def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
+    """NoteNet with its own loss, or binary cross entropy bin by bin."""
+    return NoteLearner(recipe) if recipe.network.code else Supervised(recipe)
 
-    Parameters
-    ----------
-    config
-        Sizes of the network.
-    learning_rate, steps
-        Peak of a one-cycle schedule with cosine decay over ``steps`` steps.
-    """
 
-    def __init__(self, config: NoteNetConfig, learning_rate: float, steps: int) -> None:
-        super().__init__()
-        self.net = NoteNet(config)
-        self.learning_rate, self.steps = learning_rate, steps
+def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
+    """NoteNet's five outputs, or the probability of each bin."""
+    if not isinstance(net, NoteNet):
+        told = recipe.frontend.options
+        octave = int(told["bins_per_octave"])
+        bins = np.arange(octave * int(told["octaves"]))
+        hz = float(told["fmin_hz"]) * 2 ** (bins / octave)
+        return shipment(recipe, net, [f"{f:.2f} Hz" for f in hz])
+    units = {"shift": "hops", "velocity": "0 to 1"}
+    hop = net.config.hop_length
+    return Shipment(
+        Shipped(net).eval(),
+        net.config.sample_rate,
+        hop,
+        tuple(Output(n, ("frame", "pitch"), units.get(n, "probability")) for n in recipe.export.outputs),
+        tuple(hop * frames for frames in (40, 97, 218)),
+        net.reach,
+        defaults=vars(Thresholds()),
+    )
 
-    def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
-        loss, parts = note_loss(self.net(batch["audio"]), batch)
-        self.log_dict({"loss": loss.detach(), **parts}, prog_bar=True)
+
+class NoteLearner(Learner):
+    """NoteNet under a one-cycle schedule; the average of its weights is what is validated and kept."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, trained_network(recipe))
+
+    def training_step(self, batch: Targets, index: int) -> Tensor:
+        """Loss of a batch."""
+        loss, parts = note_loss(self(batch["audio"]), batch)
+        self.log_training(loss, len(batch["audio"]))
+        named = {f"train_{k}": v for k, v in parts.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["audio"]), sync_dist=True)
         return loss
 
-    def validation_step(self, batch: Mapping[str, Tensor], index: int) -> None:
-        loss, parts = note_loss(self.net(batch["audio"]), batch)
-        named = {f"valid_{k}": v for k, v in {"loss": loss, **parts}.items()}
-        self.log_dict(named, batch_size=len(batch["audio"]))
+    def validation_step(self, batch: Targets, index: int) -> None:
+        """Gather losses."""
+        self.keep_validation(note_loss(self(batch["audio"]), batch)[0], len(batch["audio"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean."""
+        self.log_validation()
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(self.parameters(), self.learning_rate, weight_decay=1e-3)
+        """The recipe's optimiser; its rate rises for a twentieth of all steps and then falls."""
+        optimizer = super().configure_optimizers()["optimizer"]
+        steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.steps, pct_start=0.05
+            optimizer, self.recipe.training.learning_rate, total_steps=steps, pct_start=0.05
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Average the weights."""
+        return [WeightAveraging(avg_fn=_averaged)]
+
+
+def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+    decay = min(_AVERAGE, (1 + int(updates)) / (20 + int(updates)))
+    return average + (current - average) * (1 - decay)
 
 
 def note_loss(outputs: tuple[Tensor, ...], batch: Targets) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the five outputs' losses, and each alone.
 
-    ``batch["timed"]`` (batch,) says which examples have true onsets and offsets; the others train frames alone.
+    ``batch["timed"]`` (batch,) says which examples have true onsets and offsets; the others train frames
+    alone.
     """
     onset, frame, offset, shift, velocity = (o[:, _MARGIN:-_MARGIN] for o in outputs)
     target = {k: batch[k][:, _MARGIN:-_MARGIN] for k in NoteNet.outputs}
@@ -116,7 +161,7 @@ def note_loss(outputs: tuple[Tensor, ...], batch: Targets) -> tuple[Tensor, dict
 
 def _bce(logits: Tensor, target: Tensor, weight: Tensor, positive: float) -> Tensor:
     each = F.binary_cross_entropy_with_logits(
-        logits, target, reduction="none", pos_weight=torch.tensor(positive, device=logits.device)
+        logits.float(), target, reduction="none", pos_weight=torch.tensor(positive, device=logits.device)
     )
     return (each * weight).sum() / weight.sum().clamp_min(1)
 

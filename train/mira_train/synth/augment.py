@@ -70,7 +70,7 @@ def _in_room(audio: Audio, response: Audio, rng: Generator) -> Audio:
 
 
 def _coloured(audio: Audio, sample_rate: int, rng: Generator) -> Audio:
-    """A smooth random curve of up to 9 dB over frequency; sometimes with the band of a phone or an old record."""
+    """A smooth random curve of up to 9 dB over frequency; sometimes the band of a phone or an old record."""
     spectrum = np.fft.rfft(audio)
     freqs = np.fft.rfftfreq(len(audio), 1 / sample_rate)
     octaves = np.log2(np.maximum(freqs, 20) / 20)

@@ -1,7 +1,8 @@
-"""The bundled piece: the opening of Pachelbel's Canon in D, rendered with a SoundFont in its own reverberation.
+"""The bundled piece: the opening of Pachelbel's Canon in D, rendered with a SoundFont in its own
+reverberation.
 
-The score (about 1690, public domain) is written out here. ``python -m mira_train.synth.canon OUT.ogg`` makes the
-audio and, beside it, the true notes as CSV.
+The score (about 1690, public domain) is written out here. ``python -m mira_train.synth.canon OUT.ogg`` makes
+the audio and, beside it, the true notes as CSV.
 """
 
 from __future__ import annotations
@@ -21,7 +22,16 @@ _BEAT_S = 0.95
 _LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 GROUND = "D3 A2 B2 F#2 G2 D2 G2 A2"
-CHORDS = ("D4 F#4 A4", "C#4 E4 A4", "D4 F#4 B4", "C#4 F#4 A4", "B3 D4 G4", "A3 D4 F#4", "B3 D4 G4", "C#4 E4 A4")
+CHORDS = (
+    "D4 F#4 A4",
+    "C#4 E4 A4",
+    "D4 F#4 B4",
+    "C#4 F#4 A4",
+    "B3 D4 G4",
+    "A3 D4 F#4",
+    "B3 D4 G4",
+    "C#4 E4 A4",
+)
 THEME = "F#5 E5 D5 C#5 B4 A4 B4 C#5"
 SECOND = "D5 F#5 A5 G5 F#5 D5 F#5 E5 D5 B4 D5 A5 G5 B5 A5 G5"
 THIRD = "F#5 D5 E5 C#6 D6 F#5 A5 A4 B4 G4 A4 F#4 G4 B4 A4 G4"
@@ -79,7 +89,8 @@ def render(sample_rate: int = SAMPLE_RATE) -> NDArray[np.float32]:
 
 def _line(names: str, start: float, beats: float, velocity: int) -> list[Note]:
     return [
-        (start + i * beats, start + (i + 1) * beats, _pitch(name), velocity) for i, name in enumerate(names.split())
+        (start + i * beats, start + (i + 1) * beats, _pitch(name), velocity)
+        for i, name in enumerate(names.split())
     ]
 
 

@@ -22,7 +22,8 @@ KEYBOARD: Weights = {
     "piano": 9, "guitar": 4, "keys": 1.5, "mallets": 1, "plucked": 1.5, "organ": 1, "overdriven": 0.5,
 }  # fmt: skip
 SOLO: Weights = {
-    "strings": 3, "voice": 3, "pipe": 3, "reed": 3, "brass": 2, "guitar": 2, "piano": 1, "plucked": 0.5, "keys": 0.5,
+    "strings": 3, "voice": 3, "pipe": 3, "reed": 3, "brass": 2, "guitar": 2, "piano": 1, "plucked": 0.5,
+    "keys": 0.5,
 }  # fmt: skip
 ENSEMBLE: Weights = {"strings": 3, "reed": 2.5, "brass": 1.5, "voice": 2, "pipe": 1.5, "organ": 0.7}
 BACKING: Weights = {"piano": 4, "guitar": 4, "keys": 1.5, "overdriven": 0.7, "plucked": 0.5, "strings": 1}
@@ -66,7 +67,8 @@ class Library:
     Parameters
     ----------
     folder
-        Holds ``index.csv`` and ``<corpus>.zip`` or ``<corpus>.tar.xz``; POP909 lies in ``../pop909_chords/midi.zip``.
+        Holds ``index.csv`` and ``<corpus>.zip`` or ``<corpus>.tar.xz``; POP909 lies in
+        ``../pop909_chords/midi.zip``.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -145,7 +145,7 @@ def _loudness(layer: str) -> float:
 
 
 def load_instruments(folder: Path, sample_rate: int) -> dict[str, Instrument]:
-    """Instruments of a folder of single notes with an ``index.csv`` (path, source, family, midi_pitch, ...)."""
+    """Instruments of a folder of single notes with an ``index.csv`` (path, source, family, ...)."""
     rows = defaultdict(list)
     with open(folder / "index.csv", newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):

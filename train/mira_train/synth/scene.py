@@ -66,7 +66,8 @@ class Clip:
     sample_rate
         Hz.
     start_s, end_s, pitch, velocity
-        Shape (note,) each; pitch is a MIDI number, fractional where it was measured; velocity 0 where unknown.
+        Shape (note,) each; pitch is a MIDI number, fractional where it was measured; velocity 0 where
+        unknown.
     about
         What was played by whom, for the manifest.
     """

@@ -1,0 +1,1 @@
+"""Cover versions: how the book's rows are trained."""

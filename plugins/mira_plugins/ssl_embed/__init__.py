@@ -1,0 +1,1 @@
+"""Embeddings by contrastive learning, and their linear probe: how the book's rows are trained."""

@@ -1,0 +1,1 @@
+"""Genres and tags: how the book's rows are trained."""
