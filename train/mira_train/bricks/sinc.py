@@ -25,8 +25,6 @@ class SincConv1d(nn.Module):
         In Hz.
     stride
         Hop in samples.
-    padding
-        Zeros at both ends.
     highest_hz
         Upper end of the mel scale at first. None: 100 Hz below half the rate, with which the highest band
         touches half the rate from the start.
@@ -37,19 +35,21 @@ class SincConv1d(nn.Module):
         For an even ``kernel_size``, which has no centre.
     """
 
+    time: Tensor
+    window: Tensor
+
     def __init__(
         self,
         filters: int,
         kernel_size: int,
         sample_rate: int,
         stride: int = 1,
-        padding: int = 0,
         highest_hz: float | None = None,
     ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f"SincConv1d needs an odd kernel_size, not {kernel_size}")
-        self.sample_rate, self.stride, self.padding = sample_rate, stride, padding
+        self.kernel_size, self.sample_rate, self.stride = kernel_size, sample_rate, stride
         top = _hz_to_mel(highest_hz or sample_rate / 2 - 100)
         edges = _mel_to_hz(torch.linspace(_hz_to_mel(30.0), top, filters + 1))
         self.low = nn.Parameter(edges[:-1, None].clone())
@@ -78,7 +78,7 @@ class SincConv1d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, 1, sample) -> (batch, filter, frame)."""
-        return F.conv1d(x, self.kernels(), stride=self.stride, padding=self.padding)
+        return F.conv1d(x, self.kernels(), stride=self.stride)
 
 
 def _hz_to_mel(hz: float) -> float:

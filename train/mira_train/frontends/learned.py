@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,11 +42,11 @@ class SincNet(nn.Module):
     ) -> None:
         super().__init__()
         self.sample_rate, self.hop_length, self.n_bins = sample_rate, hop_length, filters
-        self.bank = SincConv1d(filters, kernel_size, sample_rate, hop_length, kernel_size // 2)
+        self.bank = SincConv1d(filters, kernel_size, sample_rate, hop_length)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, sample) -> (batch, 1, filter, frame); frame k is centred on sample k * hop."""
-        return self.bank(x.unsqueeze(1)).abs().unsqueeze(1)
+        return self.bank(_centred(x, self.bank.kernel_size)).abs().unsqueeze(1)
 
 
 class LearnedConv1d(nn.Module):
@@ -58,11 +59,11 @@ class LearnedConv1d(nn.Module):
     ) -> None:
         super().__init__()
         self.sample_rate, self.hop_length, self.n_bins = sample_rate, hop_length, filters
-        self.bank = nn.Conv1d(1, filters, kernel_size, hop_length, kernel_size // 2)
+        self.bank = nn.Conv1d(1, filters, kernel_size, hop_length)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, sample) -> (batch, 1, filter, frame); frame k is centred on sample k * hop."""
-        return self.bank(x.unsqueeze(1)).unsqueeze(1)
+        return self.bank(_centred(x, self.bank.kernel_size[0])).unsqueeze(1)
 
 
 class TCN(nn.Module):
@@ -96,6 +97,11 @@ class TCN(nn.Module):
         return F.avg_pool1d(F.pad(y, (half, self.hop_length - half)), self.hop_length).unsqueeze(1)
 
 
+def _centred(x: Tensor, kernel_size: int) -> Tensor:
+    """(batch, sample) -> (batch, 1, sample) with zeros around it: a kernel at k * hop is centred there."""
+    return F.pad(x.unsqueeze(1), (kernel_size // 2, kernel_size // 2 + 1))
+
+
 class StackedChroma(nn.Module):
     """Stored chroma twice on top of itself without the last row: 23 rows for 12.
 
@@ -117,4 +123,4 @@ class StackedChroma(nn.Module):
         """(batch, 12, frame) -> (batch, 1, 23, frame // mean_of)."""
         if self.hop_length > 1:
             x = F.avg_pool1d(x, self.hop_length)
-        return F.pad(x, (0, 0, 0, 11), mode="circular").unsqueeze(1)
+        return torch.cat([x, x[:, :11]], 1).unsqueeze(1)

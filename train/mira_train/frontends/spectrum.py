@@ -51,9 +51,9 @@ class Spectrum(nn.Module):
         frames = frame(x, self.n_fft, self.hop_length) * self.window
         frames = frames.reshape(x.shape[0], -1, self.rows, self.columns)
         real, imag = self.first[0] @ frames, self.first[1] @ frames
-        cos, sin = self.twiddle
+        cos, sin = self.twiddle.unbind(0)
         real, imag = real * cos - imag * sin, real * sin + imag * cos
-        cos, sin = self.second
+        cos, sin = self.second.unbind(0)
         real, imag = real @ cos - imag @ sin, real @ sin + imag @ cos
         magnitude = torch.sqrt(real * real + imag * imag)
         return magnitude.permute(0, 3, 2, 1).reshape(x.shape[0], self.n_fft // 2, -1)
