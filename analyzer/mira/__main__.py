@@ -55,16 +55,17 @@ def _run(args: list[str], debug: bool) -> int:
             raise stop.__context__ from None
         raise
     except Exception as error:
-        if not (hasattr(error, "show") and hasattr(error, "exit_code")):
+        show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or code is None:
             raise
-        error.show()  # wrong use, as Typer says it
-        return _end(excuse(command), error.exit_code) if excuse(command) else error.exit_code
+        show()  # wrong use, as Typer says it
+        return _end(excuse(command), code) if excuse(command) else code
     if code == Exit.INTERRUPTED:  # how newer versions of Typer say it
         raise KeyboardInterrupt
     return code if isinstance(code, int) else Exit.OK
 
 
-def _end(message: str, code: Exit) -> int:
+def _end(message: str, code: int) -> int:
     from mira.cli.console import say
 
     say(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
@@ -240,7 +240,7 @@ def analyze(
 @overload
 def analyze(
     source: Source,
-    tasks: Sequence[str],
+    tasks: list[str] | tuple[str, ...],
     *,
     sample_rate: int | None = None,
     threads: int | None = None,
@@ -249,7 +249,7 @@ def analyze(
 ) -> dict[str, Result]: ...
 def analyze(
     source: Source,
-    tasks: str | Sequence[str],
+    tasks: str | list[str] | tuple[str, ...],
     *,
     sample_rate: int | None = None,
     threads: int | None = None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -132,7 +132,7 @@ class Workers(Protocol):
         ...
 
 
-def run(jobs: Iterable[Job], workers: Workers | None = None) -> Iterator[Outcome]:
+def run(jobs: Iterable[Job], workers: Workers | None = None) -> Generator[Outcome, None, None]:
     """Do jobs and yield their outcomes, each as soon as it is there; without ``workers`` in this process.
 
     ``jobs`` is read as workers come free. A worker that dies takes down only the job that killed it: the jobs

@@ -125,7 +125,8 @@ def _run(
     from mira.writers import builtin_writers
 
     many = {f.name for f in dataclasses.fields(Options) if isinstance(f.default, tuple)}
-    options = Options(**{name: tuple(v) if name in many else v for name, v in values.items()})
+    given: dict[str, Any] = {name: tuple(v) if name in many else v for name, v in values.items()}
+    options = Options(**given)
     writers = [*load_plugins().writers, *builtin_writers()]
     code = run(tasks, paths, options, settings, writers, debug=debug)
     raise typer.Exit(code)

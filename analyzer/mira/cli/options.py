@@ -73,7 +73,8 @@ def _parameter(spec: dataclasses.Field[Any], annotation: Any, switches: bool) ->
         metavar="|".join(choices) or spec.metadata.get("metavar") or None,
         show_default=_shown(spec) if switches else False,
     )
-    default = list(spec.default) if many else spec.default
+    default: Any = spec.default
+    default = list(default) if many else default
     value = list[str] if many else kind if spec.default is not None else kind | None
     return inspect.Parameter(
         spec.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[value, option]
