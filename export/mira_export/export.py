@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,14 @@ from mira_train.runs import RUN, Run, load_weights, read_weights
 from mira_train.shipment import Shipment
 from numpy.random import Generator
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 from torch import Tensor, nn
 
 OPSET = 17
 """Pinned; the exporter that takes it is right for recurrent layers at every length, unlike the newer one."""
-SCORES = "scores.json"
-"""Where `mira evaluate --run` leaves what goes onto the card."""
+
+_FREE = re.compile(r"\b(MIT|CC0|CC[- ]BY|public domain|BSD|Apache|Unlicense|ODbL)\b", re.IGNORECASE)
+_BOUND = re.compile(r"\bNC\b|non-?commercial|research|personal|permission", re.IGNORECASE)
 
 
 def export(
@@ -109,9 +111,6 @@ def _load(source: Path, net: nn.Module, recipe: Recipe, *, trusted: bool) -> Non
 def card_of(ship: Shipment, task: str, recipe: Recipe, run: Run | None, version: str) -> Card:
     """What a model says about itself: its form from the network, its origin from the run."""
     told: Mapping[str, Any] = run.about if run else {}
-    scores: dict[str, Any] = {}
-    if run is not None and (run.folder / SCORES).is_file():
-        scores = json.loads((run.folder / SCORES).read_text(encoding="utf-8"))
     return Card(
         task=task,
         name=recipe.name,
@@ -123,13 +122,17 @@ def card_of(ship: Shipment, task: str, recipe: Recipe, run: Run | None, version:
         labels=ship.labels,
         defaults=ship.defaults,
         data=tuple(_source(item) for item in told.get("data", ())),
-        scores=scores,
         recipe={"name": recipe.name, "sha256": recipe.hash},
     )
 
 
 def _source(told: Mapping[str, Any]) -> Source:
-    return Source(told["name"], told["terms"] or "not stated", bool(told.get("commercial", False)))
+    return Source(told["name"], told["terms"] or "not stated", allows_commerce(told["terms"]))
+
+
+def allows_commerce(terms: str) -> bool:
+    """Whether every one of some licences, separated by semicolons, is known to allow commercial use."""
+    return all(_FREE.search(each) and not _BOUND.search(each) for each in terms.split(";"))
 
 
 def export_shipment(ship: Shipment, path: Path, card: Card, recipe: Recipe) -> float:
@@ -255,10 +258,16 @@ def _noise(rng: Generator, shape: tuple[int, ...]) -> Tensor:
 def _difference(
     network: nn.Module, session: onnxruntime.InferenceSession, input_name: str, example: Tensor
 ) -> float:
-    ours: list[NDArray[np.float32]] = session.run(None, {input_name: example.numpy()})
+    """Largest difference of any output; infinite where the graph cannot run at this size."""
+    try:
+        ours: list[NDArray[np.float32]] = session.run(None, {input_name: example.numpy()})
+    except (state.Fail, state.InvalidArgument, state.RuntimeException):
+        return float("inf")
     with torch.no_grad():
-        theirs = network(example)
-    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(ours, theirs, strict=True))
+        theirs = [output.numpy() for output in network(example)]
+    if any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
+        return float("inf")
+    return max(float(np.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
 
 
 def _one_line(error: Exception) -> str:

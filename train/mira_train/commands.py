@@ -26,13 +26,16 @@ _FILE = Annotated[Path, typer.Argument(metavar="FILE", help="A .pyjama or .hdf5 
 
 @hookimpl
 def mira_commands(app: typer.Typer) -> None:
-    """Add ``mira data``."""
+    """Add ``mira data``, ``train``, ``evaluate`` and ``export``."""
+    from mira_train import train_commands
+
     data = typer.Typer(help="Data sets: list, get, check and convert them.", no_args_is_help=True)
     data.command("list", help="List the data sets that mira knows.")(_list)
     data.command("get", help="Download a data set.")(_get)
     data.command("info", help="Say what is in a .pyjama or .hdf5 file.")(_info)
     data.command("check", help="Say what is wrong with a .pyjama or .hdf5 file.")(_check)
     data.command("convert", help="Make a data set of a folder, or a folder of a data set.")(_convert)
+    train_commands.register(app, data)
     app.add_typer(data, name="data")
 
 

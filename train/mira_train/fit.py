@@ -23,6 +23,7 @@ from mira_train.data.atomic import replacing
 from mira_train.data.splits import Split
 from mira_train.plugin import Training
 from mira_train.recipe import Recipe
+from mira_train.sets import sources
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def _last_checkpoint(out: Path, recipe: Recipe) -> Path:
 
 @rank_zero_only
 def _begin(out: Path, task: str, recipe: Recipe, data: Any, force: bool) -> None:
-    told = [{"name": s.name, "terms": s.terms} for s in data.sets]
+    told = [source for dataset in data.sets for source in sources(dataset)]
     runs.begin(out, task, recipe, told, force=force)
     data.split.save(out / runs.SPLIT)
 

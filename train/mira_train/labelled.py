@@ -70,6 +70,14 @@ def labelled_files(folder: Path) -> list[LabelledFile]:
     return found
 
 
+def terms_of(folder: Path) -> str:
+    """All that the column ``licence`` of the folder's ``index.csv`` says; empty if there is none."""
+    if not (folder / INDEX).is_file():
+        return ""
+    with open(folder / INDEX, newline="", encoding="utf-8-sig") as file:
+        return "; ".join(dict.fromkeys(row.get("licence") or "not stated" for row in csv.DictReader(file)))
+
+
 def read_notes(path: Path) -> NDArray[np.float64]:
     """Notes of one csv; see :class:`LabelledFile`."""
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mira_train.data.pyjama import PyjamaReader
 from mira_train.data.registry import DataFile, DataSet, find_set
 from mira_train.data.splits import Grouping, Split, split_groups
 from mira_train.recipe import SplitRule
+from mira_train.synth.output import MANIFEST
 
 WORK = "work"
 """The annotation by which a set that is not in the registry is split, where it has it."""
@@ -86,6 +88,21 @@ def _described_by(pyjama: Path) -> DataSet:
     return DataSet(
         pyjama.stem, (DataFile(pyjama.name), DataFile(here[0])), group=group, folder=pyjama.absolute().parent
     )
+
+
+def sources(dataset: DataSet) -> list[dict[str, str]]:
+    """What a set is made of, each with ``name`` and ``terms``: of a rendered one all in its manifest."""
+    path = dataset.place / MANIFEST
+    if dataset.folder is None or not path.is_file():
+        return [{"name": dataset.name, "terms": dataset.terms}]
+    try:
+        listed = json.loads(path.read_text(encoding="utf-8"))["sources"]
+        return [
+            {"name": f"{dataset.name}: {item['kind']} {item['name']}", "terms": item["licence"]}
+            for item in listed
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{printable(path)}: damaged ({error}); render the set again") from error
 
 
 def recordings(sets: Sequence[DataSet], target: str = "") -> list[Recording]:

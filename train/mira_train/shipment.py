@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,10 @@ class Shipment:
 
 
 class Graph(nn.Module):
-    """Front end, network, activation; frames, where there are any, become the first axis after the batch.
+    """Front end, network, activation; frames become the first axis after the batch.
+
+    A network with one answer a patch hears a recording patch by patch: each patch is a frame of the output.
+    One that reads stored features gives one answer for all of them.
 
     Parameters
     ----------
@@ -68,20 +72,22 @@ class Graph(nn.Module):
         ``none``, ``sigmoid`` or ``softmax``.
     in_time
         Whether the output has a value a frame. There are then as many frames as whole hops in the input.
+    window
+        Samples of a patch, for a network with one answer a patch of audio.
     at
         Name of a stored tensor that is the output, instead of the network's end.
     """
 
     def __init__(
-        self, front: nn.Module, net: nn.Module, activation: str, in_time: bool, at: str = ""
+        self, front: nn.Module, net: nn.Module, activation: str, in_time: bool, window: int, at: str = ""
     ) -> None:
         super().__init__()
         self.front, self.net = front, net
-        self._activation, self._in_time, self._at = activation, in_time, at
+        self._activation, self._in_time, self._window, self._at = activation, in_time, window, at
 
     def forward(self, waveform: Tensor) -> tuple[Tensor]:
         """See :class:`Shipment`."""
-        x = self.front(waveform)
+        x = self.front(waveform.reshape(-1, self._window) if self._window else waveform)
         if self._in_time and x.dim() == 4:
             x = x[..., :-1]
         y = self.net.until(self._at, x) if self._at and isinstance(self.net, Network) else self.net(x)
@@ -90,6 +96,8 @@ class Graph(nn.Module):
             # not movedim, which the exporter writes with a negative axis
             y = y.permute(0, y.dim() - 1, *range(1, y.dim() - 1))
             y = y.squeeze(2) if y.dim() == 4 else y
+        if self._window:
+            y = y.reshape(waveform.shape[0], -1, y.shape[1])
         return (y,)
 
 
@@ -109,21 +117,24 @@ def shipment(recipe: Recipe, net: nn.Module, labels: Sequence[str] = (), at: str
     """
     spec, name = recipe.network, recipe.export.outputs[0]
     front, net = (net.front, net.net) if isinstance(net, Heard) else (build_frontend(recipe), net)
-    in_time = len(spec.output) > 1 and spec.output[-1] == spec.input[-1]
-    graph = Graph(front, net, recipe.export.activation, in_time, at).eval()
-    hop, rate = int(front.hop_length), int(getattr(front, "sample_rate", 1))
     stored = not hasattr(front, "sample_rate")
-    unit = {"none": "", "sigmoid": "probability", "softmax": "probability"}[recipe.export.activation]
+    in_time = len(spec.output) > 1 and spec.output[-1] == spec.input[-1]
+    window = 0 if stored or in_time else _samples(front, recipe.data.patch)
+    graph = Graph(front, net, recipe.export.activation, in_time, window, at).eval()
+    hop = window or int(front.hop_length)
+    if window:
+        lengths = [window, 2 * window, 3 * window]
+    else:
+        lengths = [hop * frames for frames in _frames(net, (*spec.input[:-1], recipe.data.patch))]
     axis = "class" if labels else "dimension"
-    shape = (1,) if spec.encoder else spec.input[:-1]
-    lengths = tuple(_input_length(front, n, in_time) for n in _frames(net, (*shape, recipe.data.patch)))
+    unit = "" if recipe.export.activation == "none" else "probability"
     return Shipment(
         graph,
-        rate,
+        int(getattr(front, "sample_rate", 1)),
         hop,
-        (Output(name, ("frame", axis) if in_time else (axis,), unit),),
-        lengths,
-        _reach(graph, 2 * max(lengths) if len(lengths) > 1 else lengths[0], hop) if in_time else 0,
+        (Output(name, (axis,) if stored else ("frame", axis), unit),),
+        tuple(lengths),
+        _reach(graph, 2 * lengths[-1] if len(lengths) > 1 else lengths[0], hop) if in_time else 0,
         {name: list(labels)} if labels else {},
         input="features" if stored else "waveform",
         rows=12 if stored else 0,
@@ -142,16 +153,12 @@ def _frames(net: nn.Module, input_shape: tuple[int, ...]) -> list[int]:
 
 
 def _on_meta(net: nn.Module) -> nn.Module:
-    import copy
-
     return copy.deepcopy(net).to("meta").eval()
 
 
-def _input_length(front: nn.Module, frames: int, in_time: bool) -> int:
-    """Samples (or stored frames) that give a network so many frames."""
-    hop = int(front.hop_length)
-    counts_ends = hasattr(front, "sample_rate") and front.n_bins and not in_time
-    return (frames - 1) * hop if counts_ends else frames * hop
+def _samples(front: nn.Module, frames: int) -> int:
+    """Samples of which a front end makes so many frames."""
+    return (frames - 1 if front.n_bins else frames) * int(front.hop_length)
 
 
 def _reach(graph: nn.Module, length: int, hop: int) -> int:

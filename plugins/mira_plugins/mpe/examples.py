@@ -17,7 +17,7 @@ from mira_train.data.hdf5 import AudioReader
 from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split, split_groups
 from mira_train.document import nearest
-from mira_train.labelled import LabelledFile, labelled_files
+from mira_train.labelled import LabelledFile, labelled_files, terms_of
 from mira_train.patches import loader
 from mira_train.recipe import Recipe
 from mira_train.sets import Recording, divide, find_sets, recordings
@@ -238,6 +238,7 @@ class NoteData(lightning.LightningDataModule):
         self._stored = recordings(self.sets, recipe.data.target) if self.sets else []
         self._files = {f"{Path(s).name}/{f.name}": f for s in plain for f in labelled_files(Path(s))}
         self.split = self._divide()
+        self.sets += [DataSet(Path(s).name, (), terms=terms_of(Path(s)), folder=Path(s)) for s in plain]
 
     def _divide(self) -> Split:
         told = self.recipe.data.split

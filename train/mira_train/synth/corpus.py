@@ -1,4 +1,4 @@
-"""Random scenes from folders of MIDI archives: which corpus, which excerpt, which line-up."""
+"""Random scenes from MIDI files: which corpus, which excerpt, which line-up."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from mira.errors import DataError
+from mira.writers.text import printable
 from numpy.random import Generator
 
 from mira_train.synth.scene import Band, Clip, add_drums, perform, vary
@@ -43,6 +45,10 @@ SHARES: Mapping[str, float] = {
 }  # fmt: skip
 """How often a scene is drawn from each corpus."""
 
+_PATIENCE = 200
+PLAIN = "midi"
+"""Corpus of MIDI files that no index describes."""
+
 PERFORMED = frozenset({"asap_piano", "supra_rolls", "batik_mozart"})
 
 
@@ -62,26 +68,61 @@ class Piece:
 
 
 class Library:
-    """MIDI archives beside an ``index.csv`` (corpus, file, work, ...).
+    """MIDI files: a folder of them, or archives beside an ``index.csv`` (corpus, file, work, licence).
 
     Parameters
     ----------
     folder
-        Holds ``index.csv`` and ``<corpus>.zip`` or ``<corpus>.tar.xz``; POP909 lies in
-        ``../pop909_chords/midi.zip``.
+        Holds .mid files, also in folders below; or ``index.csv`` and ``<corpus>.zip`` or ``.tar.xz`` (POP909
+        lies in ``../pop909_chords/midi.zip``).
+
+    Attributes
+    ----------
+    pieces
+        Corpus -> its pieces.
+    licences
+        Corpus -> what its index says.
+
+    Raises
+    ------
+    DataError
+        If there is no MIDI file.
     """
 
     def __init__(self, folder: Path) -> None:
         self.pieces: dict[str, list[Piece]] = {}
+        self.licences: dict[str, str] = {}
+        if (folder / "index.csv").is_file():
+            self._read_index(folder)
+        else:
+            files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+            names = [p.relative_to(folder).as_posix() for p in files]
+            self.pieces = {PLAIN: [Piece(PLAIN, name, name) for name in names]} if names else {}
+            self._files = {PLAIN: {name: path.read_bytes() for name, path in zip(names, files)}}
+        if not self.pieces:
+            raise DataError(f"{printable(folder)}: holds no MIDI file; name a folder with .mid files")
+
+    def read(self, piece: Piece) -> list[Part]:
+        """Parts of a piece.
+
+        Raises
+        ------
+        DataError
+            If it is no MIDI file, or a damaged one.
+        """
+        try:
+            return read_midi(io.BytesIO(self._files[piece.corpus][piece.file]))
+        except (OSError, EOFError, ValueError, IndexError, KeyError) as error:
+            where = f"{printable(piece.corpus)}: {printable(piece.file)}"
+            raise DataError(f"{where}: not a MIDI file that can be read ({error}); take it out") from error
+
+    def _read_index(self, folder: Path) -> None:
         with open(folder / "index.csv", newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 piece = Piece(row["corpus"], row["work"], row["file"])
                 self.pieces.setdefault(piece.corpus, []).append(piece)
+                self.licences.setdefault(piece.corpus, row.get("licence") or "")
         self._files = {corpus: _read_archive(folder, corpus) for corpus in self.pieces}
-
-    def read(self, piece: Piece) -> list[Part]:
-        """Parts of a piece."""
-        return read_midi(io.BytesIO(self._files[piece.corpus][piece.file]))
 
 
 def _read_archive(folder: Path, corpus: str) -> dict[str, bytes]:
@@ -100,25 +141,36 @@ def _read_archive(folder: Path, corpus: str) -> dict[str, bytes]:
     return out
 
 
-def scenes(library: Library, band: Band, length_s: float, rng: Generator, held_out: bool) -> Iterator[Clip]:
+def scenes(
+    library: Library, band: Band, length_s: float, rng: Generator, held_out: bool | None = None
+) -> Iterator[Clip]:
     """Endless labelled clips.
 
     Parameters
     ----------
     held_out
-        Only works whose name hashes into the validation tenth, or only the others.
+        Only works whose name hashes into the validation tenth, or only the others; None: all.
+
+    Raises
+    ------
+    DataError
+        If none of many pieces in a row can be played.
     """
-    corpora = [c for c in SHARES if c in library.pieces]
-    weights = np.array([SHARES[c] for c in corpora])
-    while True:
+    corpora = [c for c in SHARES if c in library.pieces] + [c for c in library.pieces if c not in SHARES]
+    weights = np.array([SHARES.get(c, 1.0) for c in corpora])
+    failures = 0
+    while failures < _PATIENCE:
+        failures += 1
         corpus = corpora[int(rng.choice(len(corpora), p=weights / weights.sum()))]
-        pieces = [p for p in library.pieces[corpus] if _is_held_out(p.work) == held_out]
+        pieces = [p for p in library.pieces[corpus] if held_out in (None, _is_held_out(p.work))]
         if not pieces:
             continue
         piece = pieces[int(rng.integers(len(pieces)))]
         clip = _scene(library.read(piece), corpus, length_s, band, rng)
         if clip is not None and len(clip.pitch) >= 4:
+            failures = 0
             yield replace(clip, about={**clip.about, "corpus": corpus, "work": piece.work})
+    raise DataError(f"none of {_PATIENCE} pieces drawn from {', '.join(corpora)} has notes to play")
 
 
 def _is_held_out(work: str) -> bool:
@@ -136,7 +188,7 @@ def _scene(parts: list[Part], corpus: str, length_s: float, band: Band, rng: Gen
     parts = excerpt(parts, float(rng.uniform(0, max(last - length_s, 0.0))), length_s)
     if not parts:
         return None
-    lineup = LINEUPS[corpus]
+    lineup = LINEUPS.get(corpus, "song")
     if lineup == "band":
         return _band(parts, length_s, band, rng)
     if lineup == "song" and len(parts) > 1:
@@ -167,7 +219,7 @@ def _band(parts: list[Part], length_s: float, band: Band, rng: Generator) -> Cli
         parts = [*parts, _bass_line(chords[0])]
         families.append("bass")
     clip = perform(parts, families, length_s, band, rng, score=True)
-    return add_drums(clip, band, rng) if rng.random() < 0.7 else clip
+    return add_drums(clip, band, rng) if rng.random() < 0.7 and band.sources("drums") else clip
 
 
 def _bass_line(part: Part) -> Part:

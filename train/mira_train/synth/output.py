@@ -15,6 +15,8 @@ from mira_train.data.entries import FILEPATH, Atom, Definition
 from mira_train.data.hdf5 import AudioWriter
 from mira_train.data.pyjama import PyjamaWriter
 
+MANIFEST = "manifest.json"
+"""Lists, beside a rendered set, its sources and their licences."""
 DEFINITIONS: Mapping[str, Definition] = {
     FILEPATH: Definition("global", constraint="filepath"),
     "work": Definition("global"),

@@ -17,6 +17,8 @@ from mira_train.synth.score import Part
 
 _MAX_SHIFT = 4
 """Semitones that a sample may be moved."""
+_KEPT = 64
+"""Recorded notes of an instrument that stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Instrument:
         self.name, self.family, self.samples, self.sample_rate = name, family, samples, sample_rate
         self._pitches = np.array([s.pitch for s in samples])
         self._audio: dict[tuple[int, int], NDArray[np.float32]] = {}
+        self._raw: dict[int, tuple[NDArray[np.float32], int]] = {}
 
     @property
     def range(self) -> tuple[int, int]:
@@ -106,8 +109,8 @@ class Instrument:
         key = (index, pitch)
         if key not in self._audio:
             sample = self.samples[index]
-            raw, rate = soundfile.read(sample.path, dtype="float32", always_2d=True)
-            raw = raw[max(round((sample.onset_s - 0.002) * rate), 0) :].mean(axis=1)
+            raw, rate = self._recorded(index)
+            raw = raw[max(round((sample.onset_s - 0.002) * rate), 0) :]
             ratio = 2 ** ((pitch - sample.pitch + detune_cents / 100) / 12)
             self._audio[key] = np.asarray(soxr.resample(raw, rate * ratio, self.sample_rate), np.float32)
         return self._audio[key]
@@ -117,13 +120,21 @@ class Instrument:
         index = int(rng.integers(len(self.samples)))
         key = (index, -1)
         if key not in self._audio:
-            raw, rate = soundfile.read(self.samples[index].path, dtype="float32", always_2d=True)
-            self._audio[key] = np.asarray(soxr.resample(raw.mean(axis=1), rate, self.sample_rate), np.float32)
+            self._audio[key] = np.asarray(soxr.resample(*self._recorded(index), self.sample_rate), np.float32)
         return self._audio[key]
 
     def forget(self) -> None:
-        """Drop loaded audio."""
+        """Drop the notes made so far, so that what comes next depends on nothing that was played before."""
         self._audio.clear()
+
+    def _recorded(self, index: int) -> tuple[NDArray[np.float32], int]:
+        """A sample as it was recorded, and its rate; the last ones used stay in memory."""
+        if index not in self._raw:
+            if len(self._raw) >= _KEPT:
+                del self._raw[next(iter(self._raw))]
+            raw, rate = soundfile.read(self.samples[index].path, dtype="float32", always_2d=True)
+            self._raw[index] = raw.mean(axis=1), rate
+        return self._raw[index]
 
 
 def _released(note: NDArray[np.float32], hold: int, release: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ _RENDER_RATE = 32000
 _BEND_STEP_S = 0.01
 _SLOW_ATTACK_S = 0.03
 _LISTENER_S = 0.015
+_DITHER = 48000
+"""Length of FluidSynth's table of dither noise, also a whole number of its blocks."""
 
 
 class SoundFont:
@@ -90,6 +93,8 @@ class SoundFont:
         total = round(length_s * _RENDER_RATE)
         if total > done:
             chunks.append(synth.get_samples(total - done))
+        # Each rendering begins at the start of the dither table, so that it is the same whatever came before.
+        synth.get_samples(-total % _DITHER)
         stereo = np.concatenate(chunks).reshape(-1, 2)
         mono = (stereo.astype(np.float32).mean(axis=1)) / 32768
         return np.asarray(soxr.resample(mono, _RENDER_RATE, self.sample_rate), np.float32)
@@ -111,8 +116,6 @@ class SoundFont:
 
     def heard(self, part: Part, program: int) -> Part:
         """The part with onsets moved to where they are heard; this is what labels are made from."""
-        from dataclasses import replace
-
         delay = np.array([self.attack_s(program, int(p)) for p in part.pitch])
         start_s = np.minimum(part.start_s + delay, part.end_s - 0.03)
         return replace(part, start_s=np.maximum(start_s, part.start_s))

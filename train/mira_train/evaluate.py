@@ -1,0 +1,247 @@
+"""Scores of a model file: from audio through onnxruntime to results, recording by recording.
+
+A plugin's module ``evaluation.py`` says what its task's recordings with known answers are, how they are
+scored, and what can be drawn (:class:`EvaluationModule`).
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import numpy as np
+from mira.analysis import Model
+from mira.card import read_card, write_card
+from mira.errors import DataError, OutputError, UsageError
+from mira.plugins import load_plugins
+from mira.results import Result
+from mira.task import Activations, Task
+from mira.writers.text import printable
+from numpy.typing import NDArray
+
+from mira_train.data.atomic import replacing
+from mira_train.data.hdf5 import AudioReader
+from mira_train.metrics import Interval, Scores, bootstrap
+from mira_train.plugin import find_training
+from mira_train.sets import Recording
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A recording with a known answer.
+
+    Parameters
+    ----------
+    name, family
+        Its name, and what it is averaged with: families weigh the same.
+    audio
+        A file, or a function that gives samples and their rate.
+    truth
+        What the task's ``evaluation.py`` compares with.
+    """
+
+    name: str
+    family: str
+    audio: Path | Callable[[], tuple[NDArray[np.float32], int]]
+    truth: Any
+
+    def heard_by(self, model: Model) -> Activations:
+        """Let a model listen."""
+        return (
+            model.activations_of(self.audio)
+            if isinstance(self.audio, Path)
+            else model.activations(*self.audio())
+        )
+
+
+def samples_of(item: Recording) -> Callable[[], tuple[NDArray[np.float32], int]]:
+    """A function that reads the samples of a recording of a set, for :class:`Track`."""
+
+    def read() -> tuple[NDArray[np.float32], int]:
+        with AudioReader(item.samples) as reader:
+            return reader.read(item.key), reader.sample_rate(item.key)
+
+    return read
+
+
+class EvaluationModule(Protocol):
+    """The functions of a plugin's ``evaluation.py``."""
+
+    def tracks(self, names: Sequence[str]) -> Sequence[Track]:
+        """Recordings of data sets and folders."""
+        ...
+
+    def score(self, track: Track, model: Model, activations: Activations) -> Scores:
+        """Scores of one recording."""
+        ...
+
+    def draw(self, heard: Iterator[tuple[Track, Activations]], model: Path, folder: Path) -> None:
+        """Draw pictures of a model file, and of what it heard, into a folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """Scores of one recording."""
+
+    name: str
+    family: str
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class Report:
+    """Scores of a model on some recordings.
+
+    Parameters
+    ----------
+    task, model, data
+        What was scored, on what.
+    rows
+        One for each recording.
+    """
+
+    task: str
+    model: Mapping[str, str]
+    data: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def average(self) -> dict[str, Interval]:
+        """Measure -> mean over families of the means over their recordings, with its 95 % interval."""
+        size = Counter(row.family for row in self.rows)
+        weights = np.array([1 / size[row.family] for row in self.rows])
+        names = self.rows[0].scores
+        return {n: bootstrap(np.array([row.scores[n] for row in self.rows]), weights) for n in names}
+
+    def families(self) -> dict[str, dict[str, float]]:
+        """Family -> measure -> mean."""
+        out = {}
+        for family in sorted({row.family for row in self.rows}):
+            own = [row.scores for row in self.rows if row.family == family]
+            out[family] = {name: float(np.mean([s[name] for s in own])) for name in own[0]}
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        return {
+            "task": self.task,
+            "model": dict(self.model),
+            "data": list(self.data),
+            "average": {name: dataclasses.asdict(value) for name, value in self.average().items()},
+            "families": self.families(),
+            "recordings": [dataclasses.asdict(row) for row in self.rows],
+        }
+
+    def table(self) -> str:
+        """Text for people."""
+        average = self.average()
+        lines = ["".join(f"{head:>18}" for head in ("", *average))]
+        for family, scores in self.families().items():
+            lines.append(f"{family:>18}" + "".join(f"{value:18.3f}" for value in scores.values()))
+        lines.append(f"{'all':>18}" + "".join(f"{v.score:18.3f}" for v in average.values()))
+        spans = (f"{v.low:.3f} to {v.high:.3f}" for v in average.values())
+        lines.append(f"{'95 %':>18}" + "".join(f"{span:>18}" for span in spans))
+        return "\n".join(lines)
+
+
+def evaluate(
+    task: str,
+    data: Sequence[str],
+    model: Path | None = None,
+    *,
+    plots: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Report:
+    """Score a model.
+
+    Parameters
+    ----------
+    task
+        Name of the task.
+    data
+        Data sets, or folders of recordings with their answers.
+    model
+        A model file; the installed one if not given.
+    plots
+        Folder for pictures.
+    say
+        Told one line now and then.
+
+    Raises
+    ------
+    UsageError
+        If the task cannot be scored this way.
+    DataError
+        If recordings or answers cannot be read.
+    ModelError
+        If the model cannot be used.
+    """
+    training = find_training(task)
+    module = _evaluation(training.module, training.task)
+    listener = Model(_task(training.task, model))
+    tracks = module.tracks(data)
+    if not tracks:
+        raise DataError(f"{', '.join(data)}: nothing to score")
+    rows = []
+    for i, track in enumerate(tracks):
+        rows.append(Row(track.name, track.family, module.score(track, listener, track.heard_by(listener))))
+        if (i + 1) % 20 == 0:
+            say(f"{i + 1} of {len(tracks)} recordings")
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+        path = listener.task.model
+        assert path is not None
+        module.draw(((t, t.heard_by(listener)) for t in tracks), path, plots)
+    return Report(training.task, listener.identity, tuple(data), tuple(rows))
+
+
+def _task(name: str, model: Path | None) -> Task:
+    """The task with another model; one that no plugin declares can listen all the same, if not decode."""
+    declared = load_plugins().tasks
+    if model is None or name in declared:
+        task = load_plugins().task(name)
+        return dataclasses.replace(task, model=model) if model else task
+    return Task(name, name, "", object, Result, _undeclared, "", model)
+
+
+def _undeclared(activations: Activations, settings: Any) -> Result:
+    raise UsageError("no plugin declares this task, so there is nothing that decodes it")
+
+
+def _evaluation(training: object, task: str) -> EvaluationModule:
+    name = training.__name__.removesuffix("training") + "evaluation"  # type: ignore[attr-defined]
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        module = None
+    if not hasattr(module, "tracks"):
+        raise UsageError(f"{task}: brings no evaluation from audio yet")
+    return cast(EvaluationModule, module)
+
+
+def write_csv(report: Report, path: Path, *, force: bool = False) -> None:
+    """Write a line for each recording."""
+    if path.exists() and not force:
+        raise OutputError(f"{printable(path)}: exists; --force replaces it")
+    names = list(report.rows[0].scores)
+    with replacing(path, force=True) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["recording", "family", *names])
+        for row in report.rows:
+            writer.writerow([row.name, row.family, *(f"{row.scores[n]:.4f}" for n in names)])
+
+
+def write_scores(report: Report, model: Path) -> None:
+    """Put the averages into the model's card, under the name of the data."""
+    card = read_card(model)
+    name = " + ".join(Path(d).name for d in report.data)
+    scores = {measure: round(value.score, 4) for measure, value in report.average().items()}
+    write_card(model, dataclasses.replace(card, scores={**card.scores, name: scores}))

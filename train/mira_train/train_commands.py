@@ -1,0 +1,192 @@
+"""``mira train``, ``evaluate``, ``export``, ``data synth``; each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from mira.cli.console import say
+from mira.errors import UsageError
+
+from mira_train.commands import Workshop
+
+_TASK = Annotated[str, typer.Argument(metavar="TASK", help="For instance mpe or chords.")]
+_SET = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Put a value of the recipe, as training.epochs=3."),
+]
+_RECIPE = Annotated[str, typer.Option(metavar="NAME", help="A recipe of the task, or a .yaml file.")]
+_DATA = Annotated[
+    list[str],
+    typer.Option(
+        metavar="SET", help="A data set by name, a .pyjama file, or a folder; several may be given."
+    ),
+]
+_FORCE = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]
+
+
+def register(app: typer.Typer, data: typer.Typer) -> None:
+    """Add the commands to mira's, and ``synth`` to those of ``mira data``."""
+    app.command("train", help="Train a network.")(_train)
+    app.command("evaluate", help="Score a model on recordings with known answers.")(_evaluate)
+    app.command("export", help="Make a model file of a trained network.")(_export)
+    data.command("synth", help="Render scores into a data set with labels.")(_synth)
+
+
+def _train(
+    task: _TASK,
+    recipe: _RECIPE = "",
+    data: _DATA = [],  # noqa: B006
+    sets: _SET = [],  # noqa: B006
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the run; else runs/TASK-RECIPE.")
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Train a toy on a set that mira makes itself.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    force: _FORCE = False,
+    encoder: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Run of the recipe that this one stands on.")
+    ] = None,
+    devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes or GPUs.")] = 1,
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="ddp for several devices.")] = "auto",
+) -> None:
+    with Workshop():
+        from pytorch_lightning.utilities import rank_zero_only
+
+        from mira_train.demo import RECIPE
+        from mira_train.fit import fit
+        from mira_train.plugin import find_training
+    if resume and force:
+        raise UsageError("--resume goes on and --force starts anew; give one of them")
+    if strategy not in ("auto", "ddp"):
+        raise UsageError(f"--strategy is '{strategy}', but must be auto or ddp")
+    training = find_training(task)
+    if demo:
+        _check_demo(training.module, task, recipe, data)
+        recipe = RECIPE
+    told = training.recipe(recipe, sets)
+    folder = out or Path("runs") / f"{training.task}-{told.name}"
+    if demo:
+        say("making a small data set")
+        data = [str(training.module.DEMO.make(folder / "data"))]  # type: ignore[attr-defined]
+        folder = folder / "run"
+        force = force or not resume
+    outcome = fit(
+        training,
+        told,
+        data,
+        folder,
+        encoder=encoder,
+        resume=resume,
+        force=force,
+        devices=devices,
+        strategy=strategy,  # type: ignore[arg-type]
+        accelerator="cpu" if demo else "auto",
+        say=say,
+    )
+    if rank_zero_only.rank:
+        return
+    losses = outcome.losses
+    say(f"loss {losses[0]:.4f} after the first epoch, {losses[-1]:.4f} after the last of {len(losses)}")
+    say(f"best {told.training.monitor}: {outcome.best:.4f}")
+    if demo:
+        _show(task, folder, Path(data[0]))
+    print(folder)
+
+
+def _check_demo(module: object, task: str, recipe: str, data: list[str]) -> None:
+    if not hasattr(module, "DEMO"):
+        raise UsageError(f"{task} has no demo; mpe and chords have one")
+    if recipe or data:
+        raise UsageError("--demo brings its own recipe and data; leave out --recipe and --data")
+
+
+def _show(task: str, run: Path, pyjama: Path) -> None:
+    """Export the toy, and let it listen to a clip through onnxruntime as every model does."""
+    from mira.session import Session
+    from mira_export.export import export
+
+    from mira_train.data.convert import audio_file_of
+    from mira_train.data.hdf5 import AudioReader
+    from mira_train.demo import at_rate
+
+    model, difference = export(task, run, force=True)
+    say(f"exported {model}, which differs from torch by at most {difference:.1g}")
+    session = Session(model, threads=1)
+    with AudioReader(audio_file_of(pyjama)) as reader:
+        key = reader.keys()[0]
+        samples = at_rate(reader.read(key), reader.sample_rate(key), session.card.sample_rate)
+    heard = session.run([samples])
+    for name, values in heard.arrays.items():
+        say(f"{key}: {name} has {values.shape[0]} frames of {values.shape[1]}, at most {values.max():.2f}")
+
+
+def _export(
+    task: _TASK,
+    source: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or a file with weights.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="FILE", help="The .onnx file; else in the run.")
+    ] = None,
+    recipe: _RECIPE = "",
+    sets: _SET = [],  # noqa: B006
+    version: Annotated[str, typer.Option(metavar="TEXT", help="Version of the model, for its card.")] = "1.0",
+    force: _FORCE = False,
+) -> None:
+    with Workshop():
+        from mira_export.export import export
+    path, difference = export(task, source, out, recipe=recipe, overrides=sets, version=version, force=force)
+    say(f"differs from torch by at most {difference:.1g}")
+    print(path)
+
+
+def _evaluate(
+    task: _TASK,
+    data: _DATA,
+    model: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A model file; else the installed one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line for each recording.")] = None,
+    plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw pictures into a folder.")] = None,
+    stamp: Annotated[bool, typer.Option("--stamp", help="Write the scores into the model's card.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+    force: _FORCE = False,
+) -> None:
+    with Workshop():
+        from mira_train.evaluate import evaluate, write_csv, write_scores
+    if stamp and model is None:
+        raise UsageError("--stamp writes into a model file; name it with --model")
+    report = evaluate(task, data, model, plots=plots, say=say)
+    if csv is not None:
+        write_csv(report, csv, force=force)
+    if stamp and model is not None:
+        write_scores(report, model)
+    print(json.dumps(report.to_dict()) if as_json else report.table())
+
+
+def _synth(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder to be made, for the data set and its manifest.")
+    ],
+    midi: Annotated[Path, typer.Option(metavar="DIR", help="MIDI files, or archives with an index.csv.")],
+    soundfont: Annotated[list[Path], typer.Option(metavar="FILE", help="A SoundFont; several may be given.")],
+    hours: Annotated[float, typer.Option(metavar="H", min=0, help="How much to render.")],
+    notes: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Recorded single notes with an index.csv.")
+    ] = None,
+    rooms: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Impulse responses with an index.csv.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed gives another set.")] = 0,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=1, help="Processes.")] = 1,
+    force: _FORCE = False,
+) -> None:
+    with Workshop():
+        from mira_train.synth.render import Material, render
+    material = Material(midi, tuple(soundfont), notes, rooms)
+    made = render(out, material, hours=hours, seed=seed, jobs=jobs, force=force, say=say)
+    say(f"{made.clips} clips, {made.seconds / 3600:.2f} hours, {made.speed:.0f} times as fast as they sound")
+    print(out)
