@@ -1,7 +1,7 @@
 """Claim: mira's notes are nearer to the truth than those of basic-pitch 0.4.0, averaged over families.
 
 FOLDER holds recordings and, for each, the true notes as ``STEM.csv`` (a header line, then onset and end in
-seconds and a MIDI pitch). ``index.csv`` there may name a ``family`` for each ``stem``; without it all are one.
+seconds, and a MIDI pitch). A ``family`` for each ``stem`` may be named in ``index.csv``; else there is one.
 Scores are those of mir_eval: notes by onset (50 ms, 50 cents), by onset and end (also 20 % of the length or
 50 ms), and the accuracy of frames of 10 ms. They are averaged over a family's recordings, then over families.
 """

@@ -97,10 +97,13 @@ def test_commands_in_examples_exist(page: Path) -> None:
 
     known = set(getattr(typer.main.get_command(build()), "commands", {})) | {"beats"}
     text = page.read_text(encoding="utf-8")
-    lines = [line for code in blocks(text, "console", "sh") for line in code.splitlines()]
+    lines = [line for code in blocks(text, "sh") for line in code.splitlines()]
+    lines += [
+        line for code in blocks(text, "console") for line in re.findall(r"^\$ (.+)$", code, re.MULTILINE)
+    ]
     lines += re.findall(r"^    (mira .+)$", text, re.MULTILINE)
     for line in lines:
-        for part in re.split(r"&&|\|", line.removeprefix("$ ")):
+        for part in re.split(r"&&|\|", line):
             words = shlex.split(part, comments=True) if part.strip().startswith("mira ") else []
             if len(words) > 1 and not words[1].startswith("-"):
                 assert words[1] in known, f"{line}: there is no command '{words[1]}'"
