@@ -152,9 +152,21 @@ def _evaluate(
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line for each recording.")] = None,
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw pictures into a folder.")] = None,
     stamp: Annotated[bool, typer.Option("--stamp", help="Write the scores into the model's card.")] = False,
+    features: Annotated[
+        bool, typer.Option("--features", help="DATA is a folder of stored features, not of audio.")
+    ] = False,
+    fold: Annotated[int, typer.Option(metavar="N", min=0, help="Fold of the stored features.")] = 4,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
     force: _FORCE = False,
 ) -> None:
+    if features:
+        from mira_train.stored import evaluate_stored, table
+
+        if len(data) != 1 or csv or plots or stamp:
+            raise UsageError("--features takes one folder and --fold, --model and --json alone")
+        scores = evaluate_stored(task, Path(data[0]), fold, model)
+        print(json.dumps({"scores": scores}) if as_json else table(scores))
+        return
     with Workshop():
         from mira_train.evaluate import evaluate, write_csv, write_scores
     if stamp and model is None:

@@ -1,0 +1,221 @@
+"""From the network's activations to chord segments and a key; plain numpy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from mira.errors import UsageError
+from mira.results import Chords
+from mira.task import Activations
+from mira.writers.text import printable
+from numpy.typing import NDArray
+
+from mira_plugins.chords.language import AGES, LanguageModel, Vocabulary, best_path, shipped_model
+from mira_plugins.chords.vocabulary import NO_CHORD, QUALITIES, harte, key_name, spelling
+
+if TYPE_CHECKING:
+    from mira_plugins.chords import ChordSettings
+
+_FLOOR = 1e-4
+_LIKELY = 0.02
+_DETAIL = 8.0
+"""Log odds by which all of the scale of ``detail`` moves a change."""
+_ALTERNATIVES = 3
+_BLOCK = 4096
+
+# Shares of the pitch classes from the tonic on (Albrecht and Shanahan, Music Perception 2013).
+_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
+_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tuned on validation songs and stored in the model card.
+
+    Parameters
+    ----------
+    frame
+        Of a frame's log probabilities against the language model; below 1, since frames are alike.
+    change
+        Added to the log probability of every change.
+    inversion
+        Log odds by which a bass must beat the root's to be written.
+    """
+
+    frame: float = 0.3
+    change: float = 0.0
+    inversion: float = 0.0
+
+    @classmethod
+    def tuned(cls, defaults: Mapping[str, Any]) -> Weights:
+        """Those of a model card."""
+        names = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: float(v) for k, v in defaults.items() if k in names})
+
+
+def decode_chords(
+    activations: Activations, settings: ChordSettings, model: LanguageModel | None = None
+) -> Chords:
+    """Chords of a recording.
+
+    Parameters
+    ----------
+    activations
+        Probabilities ``root`` (frame, 13), ``quality`` (frame, 12, 13), ``bass`` (frame, 13) and ``pitch``
+        (frame, 12); tuned weights in ``defaults``.
+    settings
+        What the user asked for.
+    model
+        The language model; the shipped one if not given.
+
+    Raises
+    ------
+    UsageError
+        If the file of beats cannot be read.
+    """
+    weights = Weights.tuned(activations.defaults)
+    vocabulary = Vocabulary.named(settings.vocab)
+    root, quality = activations.arrays["root"], activations.arrays["quality"]
+    chances = vocabulary.probabilities(np.asarray(root, np.float32), np.asarray(quality, np.float32))
+    path = _path(chances, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
+    first = np.array([frame for frame, _ in path])
+    states = [state for _, state in path]
+    means = np.add.reduceat(chances, first) / np.diff(np.append(first, len(chances)))[:, None]
+    bass = np.log(np.maximum(np.asarray(activations.arrays["bass"], np.float32), _FLOOR))
+    basses = np.add.reduceat(bass, first) / np.diff(np.append(first, len(chances)))[:, None]
+    edges_s = np.append((first - 0.5) * activations.hop_s, activations.duration_s)
+    edges_s[0] = 0.0
+    tonic, minor = _key(activations.arrays["pitch"], activations.arrays["root"])
+    names = spelling(tonic, minor)
+
+    def label(state: int, segment: int) -> str:
+        chord = vocabulary.chord(state)
+        inverted = settings.vocab != "majmin"
+        return harte(
+            *chord, _bass(*chord, basses[segment], weights.inversion) if inverted else chord[0], names
+        )
+
+    labels = [label(state, i) for i, state in enumerate(states)]
+    chords = Chords(
+        activations.duration_s,
+        edges_s[:-1],
+        edges_s[1:],
+        tuple(labels),
+        np.clip(means[np.arange(len(states)), states], 0, 1).astype(np.float64),
+        key=key_name(tonic, minor) if any(state < vocabulary.size - 1 for state in states) else "",
+        alternatives=tuple(
+            tuple((label(int(s), i), float(row[s])) for s in _next_best(row, states[i]))
+            for i, row in enumerate(means)
+        ),
+    )
+    return snapped(chords, read_beats(settings.beats)) if settings.beats else chords
+
+
+def _path(
+    chances: NDArray[np.float32],
+    vocabulary: Vocabulary,
+    weights: Weights,
+    settings: ChordSettings,
+    hop_s: float,
+    model: LanguageModel,
+) -> list[tuple[int, int]]:
+    # Chords that are never likely are left out: the path is still the best of all others, and found sooner.
+    likely = chances.max(axis=0)
+    kept = np.flatnonzero(likely >= min(_LIKELY, float(likely.max())))
+    emission = weights.frame * np.log(np.maximum(chances[:, kept], _FLOOR))
+    ending, living = (table[:, kept] for table in model.durations(vocabulary))
+    shortest = max(int(np.ceil(settings.min_duration / hop_s)), 1)
+    if shortest > AGES:
+        ending, living = (_extended(table, shortest) for table in (ending, living))
+    change = np.float32(weights.change + _DETAIL * (settings.detail - 0.5))
+    transitions = model.transitions(vocabulary)[np.ix_(kept, kept)] + change
+    path = best_path(emission, transitions, ending, living, shortest)
+    return [(frame, int(kept[state])) for frame, state in path]
+
+
+def _extended(table: NDArray[np.float32], ages: int) -> NDArray[np.float32]:
+    """Go on falling as at the end."""
+    fall = table[-1] - table[-2]
+    more = table[-1] + fall * np.arange(1, ages - len(table) + 1)[:, None]
+    return np.concatenate([table, more.astype(np.float32)])
+
+
+def _bass(root: int, quality: str, likely: NDArray[np.float32], margin: float) -> int:
+    """The likeliest bass among the chord's tones; the root unless another beats it."""
+    if root == NO_CHORD:
+        return NO_CHORD
+    others = [(root + step) % 12 for step in QUALITIES[quality][1:]]
+    best = max(others, key=lambda tone: likely[tone])
+    return best if likely[best] - likely[root] > margin else root
+
+
+def _next_best(row: NDArray[np.float32], chosen: int) -> list[int]:
+    order = [int(s) for s in np.argsort(-row)[: _ALTERNATIVES + 1] if s != chosen]
+    return order[:_ALTERNATIVES]
+
+
+def _key(pitch: NDArray[np.float32], root: NDArray[np.float32]) -> tuple[int, bool]:
+    """Tonic and mode whose profile fits what sounds best; roots count twice, silence not at all."""
+    sounding = np.zeros(12)
+    for start in range(0, len(pitch), _BLOCK):
+        roots = np.asarray(root[start : start + _BLOCK], np.float64)
+        tones = np.asarray(pitch[start : start + _BLOCK], np.float64)
+        sounding += ((1 - roots[:, NO_CHORD:]) * (tones + roots[:, :NO_CHORD])).sum(axis=0)
+    fits = {}
+    for minor, shares in ((False, np.array(_MAJOR)), (True, np.array(_MINOR))):
+        profile = (shares - shares.mean()) / shares.std()
+        fits |= {(tonic, minor): float(np.roll(profile, tonic) @ sounding) for tonic in range(12)}
+    return max(fits, key=fits.__getitem__)
+
+
+def read_beats(path: str) -> NDArray[np.float64]:
+    """Beat times in seconds: the first word of each line of a text file.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read as such.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        times = [float(line.split()[0]) for line in lines if line.strip() and not line.startswith("#")]
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{printable(path)}: no beats in it ({error}); give a time in seconds on each line"
+        ) from None
+    if not times:
+        raise UsageError(f"{printable(path)}: no beats in it; give a time in seconds on each line")
+    return np.sort(np.array(times))
+
+
+def snapped(chords: Chords, beats_s: NDArray[np.float64]) -> Chords:
+    """Move each boundary to the nearest beat; segments that vanish are dropped, equal neighbours joined.
+
+    Start and end of the recording stay, and so do boundaries further than half a second from any beat.
+    """
+    edges = chords.start_s[1:]
+    place = np.clip(np.searchsorted(beats_s, edges), 1, max(len(beats_s) - 1, 1))
+    low, high = beats_s[place - 1], beats_s[np.minimum(place, len(beats_s) - 1)]
+    nearest = np.where(edges - low <= high - edges, low, high)
+    moved = np.where(np.abs(nearest - edges) <= 0.5, nearest, edges)
+    start_s = np.concatenate([chords.start_s[:1], np.clip(moved, 0.0, chords.duration_s)])
+    end_s = np.append(start_s[1:], chords.end_s[-1])
+    kept: list[int] = []
+    for i in np.flatnonzero(end_s > start_s):
+        if not kept or chords.label[i] != chords.label[kept[-1]]:
+            kept.append(int(i))
+    starts = start_s[kept]
+    starts[0] = chords.start_s[0]
+    return dataclasses.replace(
+        chords,
+        start_s=starts,
+        end_s=np.append(starts[1:], chords.end_s[-1]),
+        label=tuple(chords.label[i] for i in kept),
+        confidence=chords.confidence[kept],
+        alternatives=tuple(chords.alternatives[i] for i in kept) if chords.alternatives else None,
+    )

@@ -1,0 +1,164 @@
+"""How chord networks are trained: ChordNet on chroma, the book's row on a class for each frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+import torch
+from mira.card import Output
+from mira_train.demo import Demo, chord_set
+from mira_train.learner import Learner, trained_network
+from mira_train.recipe import Recipe
+from mira_train.shipment import Shipment
+from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mira_plugins.chords import book
+from mira_plugins.chords.decode import Weights
+from mira_plugins.chords.examples import ChordData
+from mira_plugins.chords.network import ChordNet, Shipped
+from mira_plugins.chords.targets import IGNORED
+from mira_plugins.chords.vocabulary import NAMES, NO_CHORD
+
+DEFAULT = "chordnet"
+DEMO = Demo(chord_set)
+
+_COMMON: Mapping[str, float] = {"maj": 0.8, "min": 1.1}
+_RARE = 1.4
+"""Weights of the qualities in the loss: rare ones count for more, though far less than their rarity asks."""
+_PARTS: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0}
+"""Weights of the parts of the loss."""
+_AVERAGE = 0.998
+"""Decay of the average of the weights that is validated and shipped; shorter during the first steps."""
+
+Batch = Mapping[str, Tensor]
+
+
+def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lightning.LightningDataModule:
+    """Stretches of chroma for ChordNet; patches for the book's row."""
+    if recipe.network.code:
+        return ChordData(recipe, sets, workers=workers)
+    return book.data_module(recipe, sets, workers=workers)
+
+
+def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
+    """ChordNet with its own loss, or cross entropy frame by frame."""
+    return ChordLearner(recipe) if recipe.network.code else book.lightning_module(recipe)
+
+
+def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
+    """ChordNet's activations and its chroma, or the book's classes."""
+    if not isinstance(net, ChordNet):
+        return book.shipped(recipe, net)
+    graph = Shipped(net).eval()
+    hop, units = graph.front.hop_length, {"chroma": "deviations"}
+    return Shipment(
+        graph,
+        graph.front.sample_rate,
+        hop,
+        tuple(
+            Output(name, Shipped.axes[name], units.get(name, "probability")) for name in recipe.export.outputs
+        ),
+        tuple(hop * frames for frames in (60, 130, 211)),
+        graph.reach,
+        labels={"quality": list(NAMES)},
+        defaults=vars(Weights()),
+    )
+
+
+class ChordLearner(Learner):
+    """ChordNet under a one-cycle schedule; the average of its weights is what is validated and kept."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, trained_network(recipe))
+        self._right: list[tuple[float, int]] = []
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of a batch."""
+        loss, parts = chord_loss(self(batch["chroma"]), batch)
+        self.log_training(loss, len(batch["chroma"]))
+        named = {f"train_{k}": v for k, v in parts.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["chroma"]), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Gather losses, and how many frames are right."""
+        outputs = self(batch["chroma"])
+        self.keep_validation(chord_loss(outputs, batch)[0], len(batch["chroma"]))
+        self._right.append(frames_right(outputs, batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss and the share of frames that are right."""
+        self.log_validation()
+        right = [pair for mine in self.everyone(self._right) for pair in mine]
+        self._right = []
+        self.log("valid_right", sum(n for n, _ in right) / max(sum(n for _, n in right), 1))
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimiser; its rate rises for a tenth of all steps and then falls."""
+        optimizer = super().configure_optimizers()["optimizer"]
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.recipe.training.learning_rate, total_steps=steps, pct_start=0.1
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Average the weights."""
+        return [WeightAveraging(avg_fn=_averaged)]
+
+
+def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+    decay = min(_AVERAGE, (1 + int(updates)) / (20 + int(updates)))
+    return average + (current - average) * (1 - decay)
+
+
+def chord_loss(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted sum of the losses of root, quality (at the true root), bass and pitch classes, and each alone.
+
+    Frames whose target is :data:`IGNORED` count for nothing.
+    """
+    root, quality, bass, pitch = outputs
+    sounding = (batch["root"] != IGNORED) & (batch["root"] != NO_CHORD)
+    known = (batch["tones"] != IGNORED)[..., None]
+    weight = torch.tensor([_COMMON.get(name, _RARE) for name in NAMES], device=root.device)
+    bits = (batch["tones"].clamp(min=0)[..., None] >> torch.arange(12, device=root.device)) & 1
+    tones = F.binary_cross_entropy_with_logits(pitch, bits.float(), reduction="none")
+    parts = {
+        "root": _cross_entropy(root, batch["root"]),
+        "quality": _cross_entropy(
+            at_root(quality, batch["root"]), batch["quality"].masked_fill(~sounding, IGNORED), weight
+        ),
+        "bass": _cross_entropy(bass, batch["bass"]),
+        "pitch": (tones * known).sum() / (12 * known.sum()).clamp(min=1),
+    }
+    loss = torch.stack([_PARTS[name] * part for name, part in parts.items()]).sum()
+    return loss, {name: part.detach() for name, part in parts.items()}
+
+
+def _cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over the known targets; 0 where there is none."""
+    each = F.cross_entropy(
+        logits.flatten(0, 1), target.flatten(), weight, ignore_index=IGNORED, reduction="none"
+    )
+    return each.sum() / (target != IGNORED).sum().clamp(min=1)
+
+
+def at_root(quality: Tensor, root: Tensor) -> Tensor:
+    """(batch, frame, 12, 13) at roots (batch, frame) -> (batch, frame, 13)."""
+    index = root.clamp(0, 11)[:, :, None, None].expand(-1, -1, 1, quality.shape[-1])
+    return quality.gather(2, index).squeeze(2)
+
+
+def frames_right(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[float, int]:
+    """How many frames have root and quality right, and how many could."""
+    root, quality, _, _ = outputs
+    right = root.argmax(-1) == batch["root"]
+    silent = batch["root"] == NO_CHORD
+    same = at_root(quality, batch["root"]).argmax(-1) == batch["quality"]
+    counted = silent | (batch["quality"] != IGNORED)
+    return float((right & (silent | same))[counted].sum()), int(counted.sum())

@@ -1,0 +1,145 @@
+"""The language model counted in the training songs, and its weights chosen on the validation songs.
+
+``python -m mira_plugins.chords.tuning RUN BILLBOARD [CLIPS]`` writes ``language.json`` and prints the best
+weights, which are then the defaults of :class:`mira_plugins.chords.decode.Weights`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from mira.task import Activations
+from mira_train.data.splits import Split
+from mira_train.runs import SPLIT, Run, load_weights
+from numpy.typing import NDArray
+
+from mira_plugins.chords import ChordSettings
+from mira_plugins.chords.agreement import compare, summary
+from mira_plugins.chords.billboard import HOP_S, dequantised
+from mira_plugins.chords.decode import Weights, decode_chords
+from mira_plugins.chords.examples import ChordData, LabelledChroma
+from mira_plugins.chords.language import LanguageModel
+from mira_plugins.chords.network import ChordNet
+from mira_plugins.chords.targets import Segment, segments
+from mira_plugins.chords.training import lightning_module
+from mira_plugins.chords.vocabulary import NAMES, NO_CHORD, harte, spelling
+
+GRID = {
+    "frame": (0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75),
+    "change": (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    "inversion": (0.0, 0.3, 0.7, 1.2, 2.0),
+}
+"""Values tried for each weight, one weight at a time."""
+GOALS = ("majmin", "sevenths", "seg")
+_PER_SOURCE = 16
+"""Songs of one source that are heard at most."""
+_SHARPS = spelling(7, False)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One validation song: what the network gave, and the truth."""
+
+    source: str
+    activations: Activations
+    chords: Sequence[Segment]
+
+
+def runs(targets: NDArray[np.int16], columns: int = 2) -> list[tuple[int, ...]]:
+    """Frame-wise targets as (root, quality, ..., frames) without equal neighbours."""
+    kept = targets[:, :columns]
+    edges = np.flatnonzero(np.any(np.diff(kept, axis=0, prepend=-2) != 0, axis=1))
+    lengths = np.diff(np.append(edges, len(kept)))
+    return [(*kept[e].tolist(), int(n)) for e, n in zip(edges, lengths)]
+
+
+def labelled(targets: NDArray[np.int16]) -> list[Segment]:
+    """Frame-wise targets as segments; unknown qualities are X."""
+    rows, frame = [], 0
+    for root, quality, bass, frames in runs(targets, 3):
+        edges = frame - 0.5 if frame else 0.0, frame + frames - 0.5
+        if root == NO_CHORD:
+            text = "N"
+        else:
+            text = "X" if min(root, quality) < 0 else harte(root, NAMES[quality], bass, _SHARPS)
+        rows.append((edges[0] * HOP_S, edges[1] * HOP_S, text))
+        frame += frames
+    return segments(rows)
+
+
+def heard(net: ChordNet, song: LabelledChroma) -> Heard:
+    """Let a network hear a song."""
+    chroma = song.chroma
+    values = dequantised(chroma) if chroma.dtype == np.uint8 else chroma.astype(np.float32)
+    with torch.no_grad():
+        root, quality, bass, pitch = net(torch.from_numpy(np.ascontiguousarray(values.T))[None])
+    likely = {"root": root.softmax(-1), "quality": quality.softmax(-1), "bass": bass.softmax(-1)}
+    arrays = {name: tensor[0].numpy() for name, tensor in {**likely, "pitch": pitch.sigmoid()}.items()}
+    activations = Activations(arrays, 44100, 2048, len(song.targets) * HOP_S)
+    return Heard(song.source, activations, labelled(song.targets))
+
+
+def tune(songs: Sequence[Heard], model: LanguageModel, start: Weights | None = None) -> tuple[Weights, float]:
+    """Coordinate search for the highest mean of :data:`GOALS`, averaged over sources.
+
+    Returns
+    -------
+    Weights, float
+        The best ones and what they reach.
+    """
+    best = start or Weights()
+    top = reached(songs, model, best)
+    for name, values in GRID.items():
+        for value in values:
+            candidate = replace(best, **{name: value})
+            found = reached(songs, model, candidate)
+            if found > top:
+                best, top = candidate, found
+    return best, top
+
+
+def reached(songs: Sequence[Heard], model: LanguageModel, weights: Weights) -> float:
+    """Mean of :data:`GOALS` over sources."""
+    means = []
+    for source in sorted({song.source for song in songs}):
+        rows = []
+        for song in songs:
+            if song.source == source:
+                marked = replace(song.activations, defaults=vars(weights))
+                rows.append(compare(song.chords, decode_chords(marked, ChordSettings(), model)))
+        scores = summary(rows, draws=1)
+        means.append(np.nanmean([scores[name]["score"] for name in GOALS]))
+    return float(np.mean(means))
+
+
+def main() -> None:
+    """Count the language model in a run's training songs and tune its weights on the others."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", nargs="+", help="the folders that the run learned from")
+    told = parser.parse_args()
+    run = Run.open(told.run)
+    net = lightning_module(run.recipe).net.eval()
+    load_weights(told.run, net, run.recipe)
+    assert isinstance(net, ChordNet)
+    split = Split.load(told.run / SPLIT)
+    songs = ChordData(run.recipe, told.data).songs
+    train, valid = set(split.train), set(split.valid)
+    model = LanguageModel.learn(
+        [runs(s.targets) for s in songs if s.name in train and s.source == "billboard"]  # type: ignore[misc]
+    )
+    model.save()
+    chosen = [s for s in songs if s.name in valid and s.source != "none"]
+    sources = {s.source for s in chosen}
+    chosen = [s for source in sources for s in [s for s in chosen if s.source == source][:_PER_SOURCE]]
+    weights, top = tune([heard(net, s) for s in chosen], model)
+    print(f"{weights}: {top:.4f}")
+
+
+if __name__ == "__main__":
+    main()
