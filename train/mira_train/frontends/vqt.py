@@ -119,7 +119,9 @@ class VQT(nn.Module):
         return torch.cat(parts[::-1], dim=1)
 
 
-def _kernels(freqs_hz: NDArray[np.float64], window_s: NDArray[np.float64], rate: float) -> NDArray[np.float32]:
+def _kernels(
+    freqs_hz: NDArray[np.float64], window_s: NDArray[np.float64], rate: float
+) -> NDArray[np.float32]:
     """Complex Hann kernels as (2 * bin, 1, length): cosines first, then sines; odd length, centred."""
     half = math.ceil(window_s.max() * rate / 2)
     t = np.arange(-half, half + 1) / rate
