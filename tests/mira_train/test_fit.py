@@ -33,7 +33,9 @@ network:
   blocks:
     - [[Conv1d, {{in_channels: -1, out_channels: 4, kernel_size: 65}}], ReLU, [Dropout, {{p: 0.5}}], MeanPool]
     - [[Linear, {{in_features: -1, out_features: 10}}]]
-training: {{loss: {{type: cross_entropy}}, learning_rate: 0.01, batch_size: 4, epochs: 3}}
+training:
+  {{loss: {{type: cross_entropy}}, learning_rate: 0.01, batch_size: 4, epochs: 3,
+    milestones: [1, 2], decay: 0.5}}
 export: {{outputs: [genre], activation: softmax}}
 """
 
@@ -91,6 +93,7 @@ def test_a_resumed_run_has_the_curve_of_an_uninterrupted_one(
     resumed = train(place, "cut", resume=True)
     assert resumed.losses == whole.losses and len(whole.losses) == 3
     assert curve(place / "cut") == curve(place / "whole")
+    assert [float(row["learning_rate"]) for row in curve(place / "cut")] == [0.01, 0.005, 0.0025]
     for a, b in zip(
         runs.read_weights(place / "cut" / runs.WEIGHTS)[0].values(),
         runs.read_weights(place / "whole" / runs.WEIGHTS)[0].values(),

@@ -71,12 +71,18 @@ class Learner(lightning.LightningModule):
         return self.net(x, share) if isinstance(self.net, Network | Heard) else self.net(x)
 
     def on_train_epoch_start(self) -> None:
-        """Let dropout and draws depend on seed, epoch and process alone, so that resuming changes nothing."""
-        place = (self.recipe.training.seed, self.current_epoch, self.global_rank)
+        """Make dropout, draws and rate depend on seed, epoch and process alone, for the sake of resuming."""
+        told = self.recipe.training
+        place = (told.seed, self.current_epoch, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        if told.milestones:
+            # not by a scheduler, whose step at the end of an epoch comes after the checkpoint
+            passed = sum(epoch <= self.current_epoch for epoch in told.milestones)
+            for group in self.trainer.optimizers[0].param_groups:
+                group["lr"] = told.learning_rate * told.decay**passed
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimiser, its rate falling at the milestones."""
+        """The recipe's optimiser."""
         told = self.recipe.training
         weights = [p for p in self.parameters() if p.requires_grad]
         if told.optimizer == "sgd":
@@ -86,8 +92,7 @@ class Learner(lightning.LightningModule):
         else:
             kind = torch.optim.Adam if told.optimizer == "adam" else torch.optim.AdamW
             optimizer = kind(weights, told.learning_rate, weight_decay=told.weight_decay)
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(told.milestones), told.decay)
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
+        return {"optimizer": optimizer}
 
     def log_training(self, loss: Tensor, count: int) -> None:
         """Log the loss of a batch; the epoch's is the mean over its examples."""

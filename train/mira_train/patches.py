@@ -261,6 +261,7 @@ def loader(
         sampler=draws,
         num_workers=workers,
         persistent_workers=workers > 0,
+        generator=torch.Generator().manual_seed(seed),  # else it would draw from the one that dropout uses
         worker_init_fn=_one_thread,
         drop_last=even and len(draws) > batch,
     )
