@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from mira.card import Card, Output, Source, write_card
@@ -249,6 +250,16 @@ def _export(
             )
         except (RuntimeError, torch.onnx.errors.OnnxExporterError) as error:
             raise ModelError(f"the network cannot be exported: {_one_line(error)}") from error
+    _mend_transposes(draft)
+
+
+def _mend_transposes(path: Path) -> None:
+    """Count axes from the front: the exporter writes ``movedim(-1, 1)`` as the permutation 0, -1, 1."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        for attribute in node.attribute if node.op_type == "Transpose" else ():
+            attribute.ints[:] = [axis % len(attribute.ints) for axis in attribute.ints]
+    onnx.save(model, path)
 
 
 def _noise(rng: Generator, shape: tuple[int, ...]) -> Tensor:

@@ -39,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ship = training.module.shipped(recipe, training.module.lightning_module(recipe).net)
     path = tmp_path_factory.mktemp("model") / "model.onnx"
     card = Card("mpe", "toy", "1", 16000, 512, (ship.reach, ship.reach), ship.outputs, defaults=ship.defaults)
-    export_onnx(ship.graph, path, card, lengths=[512 * 20])
+    export_onnx(ship.graph, path, card, lengths=[512 * 20, 512 * 30])
     return path
 
 

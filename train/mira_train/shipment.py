@@ -93,8 +93,7 @@ class Graph(nn.Module):
         y = self.net.until(self._at, x) if self._at and isinstance(self.net, Network) else self.net(x)
         y = ACTIVATIONS[self._activation](y)
         if self._in_time:
-            # not movedim, which the exporter writes with a negative axis
-            y = y.permute(0, y.dim() - 1, *range(1, y.dim() - 1))
+            y = y.movedim(-1, 1)
             y = y.squeeze(2) if y.dim() == 4 else y
         if self._window:
             y = y.reshape(waveform.shape[0], -1, y.shape[1])
