@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: list[str], debug: bool) -> int:
     import typer
 
-    from mira.cli.app import build, build_one, excuse, version
+    from mira.cli.app import build, build_one, excuse, overview, version
 
     if args[:1] == ["--version"]:
         print(version())
@@ -47,7 +47,8 @@ def _run(args: list[str], debug: bool) -> int:
         if one is not None:
             code = one(args[1:], prog_name=f"mira {command}", standalone_mode=False)
         else:
-            code = build(debug=debug)(args, prog_name="mira", standalone_mode=False)
+            app = overview() if args in ([], ["--help"]) else build(debug=debug)
+            code = app(args, prog_name="mira", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except SystemExit as stop:  # Typer turns a closed pipe into one

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mira.task import Task
 
 HELP = "Listens to music files and writes down what it hears."
+ANALYZE = "Do several tasks at once."
 
 _ARGUMENT = typer.Argument(metavar="PATH", help="Files, folders, patterns, playlists, or - for stdin.")
 _TASKS = typer.Option("--tasks", metavar="TASK,TASK", help="What to listen for, separated by commas.")
@@ -42,12 +43,33 @@ def build(*, debug: bool = False) -> typer.Typer:
             _add(app, task.command, task.summary, _task_command(task, debug))
         except PluginError as error:
             say(str(error))
-    _add(app, "analyze", "Do several tasks at once.", _analyze_command(plugins, debug))
+    _add(app, "analyze", ANALYZE, _analyze_command(plugins, debug))
     from mira.cli import info
 
     info.register(app)
     _add_foreign(app, plugins)
     return app
+
+
+def overview() -> typer.Typer:
+    """Build the command line for the list of commands alone: their flags are not worked out, which takes time."""
+    app = _empty()
+    app.callback(no_args_is_help=True)(_globals)
+    plugins = load_plugins()
+    for name, summary in [(t.command, t.summary) for t in plugins.tasks.values()] + [("analyze", ANALYZE)]:
+        _add(app, name, summary, _no_flags)
+    from mira.cli import info
+
+    info.register(app)
+    _add_foreign(app, plugins)
+    for command in app.registered_commands:
+        command.help = command.help or getattr(command.callback, "__doc__", None)
+        command.callback = _no_flags
+    return app
+
+
+def _no_flags() -> None:
+    """Stand for a command whose flags do not matter."""
 
 
 def build_one(command: str, *, debug: bool = False) -> typer.Typer | None:
