@@ -1,9 +1,9 @@
 """One ONNX model, run over a recording of any length in constant memory.
 
 The graph takes ``waveform``, float32 of shape (1, n) with n a multiple of the hop, and gives outputs of shape
-(1, n / hop, ...); frame ``i`` is centred on sample ``i * hop_length``. A recording is cut into chunks that overlap
-by the receptive field; the frames that a cut could have touched are dropped, so what is left equals one pass over
-the whole, whose ends are those of the recording.
+(1, n / hop, ...); frame ``i`` is centred on sample ``i * hop_length``. A recording is cut into chunks that
+overlap by the receptive field; the frames that a cut could have touched are dropped, so what is left equals
+one pass over the whole, whose ends are those of the recording.
 """
 
 from __future__ import annotations
@@ -141,8 +141,8 @@ def _chunks(
 ) -> Iterator[tuple[NDArray[np.float32], int, int, int]]:
     """Cut a recording into chunks of ``left + core + right`` frames that overlap by ``left + right``.
 
-    Gives the chunk (valid until the next is asked for), the first of its frames that counts, how many do, and the
-    samples heard so far. The last chunk is only as long as it must be.
+    Gives the chunk (valid until the next is asked for), the first of its frames that counts, how many do, and
+    the samples heard so far. The last chunk is only as long as it must be.
     """
     import numpy as np
 

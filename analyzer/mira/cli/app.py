@@ -52,7 +52,7 @@ def build(*, debug: bool = False) -> typer.Typer:
 
 
 def overview() -> typer.Typer:
-    """Build the command line for the list of commands alone: their flags are not worked out, which takes time."""
+    """Build the command line for the list of commands alone; working out their flags would take time."""
     app = _empty()
     app.callback(no_args_is_help=True)(_globals)
     plugins = load_plugins()
