@@ -43,7 +43,9 @@ class Heard:
     family: str
 
 
-def tune(heard: Sequence[Heard], start: Thresholds | None = None, rounds: int = 2) -> tuple[Thresholds, float]:
+def tune(
+    heard: Sequence[Heard], start: Thresholds | None = None, rounds: int = 2
+) -> tuple[Thresholds, float]:
     """Coordinate search for the highest mean of onset F, onset-and-offset F and frame accuracy.
 
     Returns
@@ -74,7 +76,7 @@ def score(heard: Sequence[Heard], thresholds: Thresholds) -> float:
 
 
 def measures(notes: Notes, truth: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Onset F (50 ms), onset-and-offset F (20 % or 50 ms), frame accuracy on a 10 ms grid, against true notes."""
+    """Onset F (50 ms), onset-and-offset F (20 % or 50 ms) and frame accuracy (10 ms grid) against the truth."""
     if not len(notes.pitch) or not truth.shape[1]:
         return 0.0, 0.0, 0.0
     ours = np.stack([notes.start_s, notes.end_s], 1), 440 * 2 ** ((notes.pitch - 69) / 12)

@@ -1,8 +1,8 @@
 """Variable-Q transform as a cascade of convolutions, exportable to ONNX with a dynamic time axis.
 
-Every two octaves the signal is decimated by four; each pair of octaves is then one strided convolution with complex
-Hann kernels. So the lowest octaves cost as little as the highest (Schörkhuber & Klapuri 2010; here in the time
-domain, with the bandwidth offset ``gamma_hz`` of Schörkhuber et al. 2014).
+Every two octaves the signal is decimated by four; each pair of octaves is then one strided convolution with
+complex Hann kernels. So the lowest octaves cost as little as the highest (Schörkhuber & Klapuri 2010; here in
+the time domain, with the bandwidth offset ``gamma_hz`` of Schörkhuber et al. 2014).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _BLOCK = 32
 class Decimate(nn.Module):
     """Low-pass and keep every fourth sample; output ``m`` lies at input sample ``4 m``.
 
-    The filter (Kaiser window, 70 dB) passes up to 0.44 and stops from 0.56 of the new sample rate. It is laid out as
-    a convolution with 32 output channels, which runs as a matrix product instead of a one-channel convolution.
+    The filter (Kaiser window, 70 dB) passes up to 0.44 and stops from 0.56 of the new sample rate. It is laid
+    out as a convolution with 32 output channels, which runs as a matrix product.
     """
 
     kernel: Tensor
@@ -63,7 +63,8 @@ class VQT(nn.Module):
     filter_scale
         Window lengths relative to the full Q of ``bins_per_octave``.
     gamma_hz
-        Added to every bin's frequency when its window length is chosen: ``Q sr / (f + gamma)``; 0 is constant Q.
+        Added to every bin's frequency when its window length is chosen: ``Q sr / (f + gamma)``; 0 is
+        constant Q.
     """
 
     def __init__(
