@@ -11,8 +11,11 @@ import pytest
 import soundfile
 from mira.card import Card, read_card
 from mira.errors import DataError, UsageError
+from mira.task import Activations
 from mira_export.export import export_onnx
-from mira_train.evaluate import Report, Row, evaluate, write_csv, write_scores
+from mira_plugins.mpe.evaluation import tracks
+from mira_plugins.mpe.tuning import tune as tune_mpe
+from mira_train.evaluate import Report, Row, evaluate, tune, write_csv, write_scores
 from mira_train.labelled import labelled_files, read_notes
 from mira_train.plugin import find_training
 
@@ -111,3 +114,23 @@ def test_transcription_scores_follow_the_notes(found: tuple[float, ...], expecte
     truth = sounding(np.array([[0.5], [1.0], [60.0]]), 2.0)
     ours = sounding(np.array([[0.5], [1.0], list(found)]), 2.0)
     assert multipitch(truth, ours)["accuracy"] == expected
+
+
+def test_tuning_finds_the_thresholds_that_score_best_and_stamps_them(model: Path, tmp_path: Path) -> None:
+    """A network that puts onsets at 0.3 and rests at 0.1 needs a threshold between the two."""
+    recording(tmp_path / "set", "a", [(0.5, 1.0, 60)])
+    track = tracks([str(tmp_path / "set")])[0]
+    onset, frame = np.full((63, 88), 0.1, np.float32), np.full((63, 88), 0.05, np.float32)
+    onset[16, 39], frame[16:31, 39] = 0.3, 0.7
+    flat = np.zeros_like(onset)
+    arrays = {"onset": onset, "frame": frame, "offset": flat, "shift": flat, "velocity": flat + 0.5}
+    assert 0.1 < tune_mpe([(track, Activations(arrays, 16000, 512, 2.0))])["onset"] < 0.3
+    mine = tmp_path / "mine.onnx"
+    mine.write_bytes(model.read_bytes())
+    found = tune("mpe", [str(tmp_path / "set")], mine)
+    assert read_card(mine).defaults == found
+
+
+def test_a_task_without_anything_to_tune_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to tune"):
+        tune("cover", [str(tmp_path)], tmp_path / "m.onnx")

@@ -201,6 +201,44 @@ def evaluate(
     return Report(training.task, listener.identity, tuple(data), tuple(rows))
 
 
+def tune(task: str, data: Sequence[str], model: Path) -> dict[str, Any]:
+    """Choose the decoder's settings on validation recordings and write them into the model's card.
+
+    Parameters
+    ----------
+    task
+        Name of the task; its plugin's module ``tuning.py`` has ``tune(heard) -> defaults``.
+    data
+        As for :func:`evaluate`; never what the scores are reported on.
+    model
+        A model file.
+
+    Returns
+    -------
+    dict
+        The settings.
+
+    Raises
+    ------
+    UsageError
+        If the task has nothing to tune.
+    DataError, ModelError
+        As :func:`evaluate`.
+    """
+    training = find_training(task)
+    tuning = _beside(training.module, "tuning")
+    if tuning is None:
+        raise UsageError(f"{training.task}: has nothing to tune")
+    listener = Model(_task(training.task, model))
+    tracks = _evaluation(training.module, training.task).tracks(data)
+    if not tracks:
+        raise DataError(f"{', '.join(data)}: nothing to tune on")
+    defaults = tuning.tune([(track, track.heard_by(listener)) for track in tracks])
+    card = read_card(model)
+    write_card(model, dataclasses.replace(card, defaults={**card.defaults, **defaults}))
+    return defaults
+
+
 def _task(name: str, model: Path | None) -> Task:
     """The task with another model; one that no plugin declares can listen all the same, if not decode."""
     declared = load_plugins().tasks
@@ -215,16 +253,21 @@ def _undeclared(activations: Activations, settings: Any) -> Result:
 
 
 def _evaluation(training: object, task: str) -> EvaluationModule:
-    name = training.__name__.removesuffix("training") + "evaluation"  # type: ignore[attr-defined]
-    try:
-        module = import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name:
-            raise
-        module = None
+    module = _beside(training, "evaluation")
     if not hasattr(module, "tracks"):
         raise UsageError(f"{task}: brings no evaluation from audio yet")
     return cast(EvaluationModule, module)
+
+
+def _beside(training: object, name: str) -> Any:
+    """The module of this name beside a plugin's ``training.py``; None if there is none."""
+    full = training.__name__.removesuffix("training") + name  # type: ignore[attr-defined]
+    try:
+        return import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name != full:
+            raise
+        return None
 
 
 def write_csv(report: Report, path: Path, *, force: bool = False) -> None:

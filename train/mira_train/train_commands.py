@@ -152,6 +152,9 @@ def _evaluate(
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line for each recording.")] = None,
     plots: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw pictures into a folder.")] = None,
     stamp: Annotated[bool, typer.Option("--stamp", help="Write the scores into the model's card.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="First tune the decoder on this data, into the model's card.")
+    ] = False,
     features: Annotated[
         bool, typer.Option("--features", help="DATA is a folder of stored features, not of audio.")
     ] = False,
@@ -162,20 +165,23 @@ def _evaluate(
     if features:
         from mira_train.stored import evaluate_stored, table
 
-        if len(data) != 1 or csv or plots or stamp:
+        if len(data) != 1 or csv or plots or stamp or tune:
             raise UsageError("--features takes one folder and --fold, --model and --json alone")
         scores = evaluate_stored(task, Path(data[0]), fold, model)
         print(json.dumps({"scores": scores}) if as_json else table(scores))
         return
     with Workshop():
-        from mira_train.evaluate import evaluate, write_csv, write_scores
-    if stamp and model is None:
-        raise UsageError("--stamp writes into a model file; name it with --model")
-    report = evaluate(task, data, model, plots=plots, say=say)
+        from mira_train import evaluate as evaluation
+    if (stamp or tune) and model is None:
+        raise UsageError("--stamp and --tune write into a model file; name it with --model")
+    if tune and model is not None:
+        tuned = evaluation.tune(task, data, model)
+        say(", ".join(f"{name} = {value}" for name, value in tuned.items()))
+    report = evaluation.evaluate(task, data, model, plots=plots, say=say)
     if csv is not None:
-        write_csv(report, csv, force=force)
+        evaluation.write_csv(report, csv, force=force)
     if stamp and model is not None:
-        write_scores(report, model)
+        evaluation.write_scores(report, model)
     print(json.dumps(report.to_dict()) if as_json else report.table())
 
 

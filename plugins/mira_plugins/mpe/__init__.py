@@ -30,7 +30,7 @@ class TranscribeSettings:
     program: int = setting(0, "General MIDI program of the MIDI track", minimum=0, maximum=127)
 
 
-def decode(activations: Activations, settings: TranscribeSettings) -> Notes:
+def _decode(activations: Activations, settings: TranscribeSettings) -> Notes:
     """Notes from the network's activations."""
     from mira_plugins.mpe.decode import decode_notes
 
@@ -46,7 +46,7 @@ def mira_tasks() -> Iterable[Task]:
             summary="Write down the notes of a recording, of any instrument.",
             settings=TranscribeSettings,
             result=Notes,
-            decode=decode,
+            decode=_decode,
             suffix=".mid",
             model=_FOLDER / "model.onnx",
         )
