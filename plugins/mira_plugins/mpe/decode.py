@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mira.results import MultiF0, Notes
+from mira.results import Notes
 from mira.task import Activations
 from numpy.typing import NDArray
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mira_plugins.mpe import TranscribeSettings
 
 LOWEST_PITCH = 21
+_KEYS_AT_ONCE = 8
+"""Keys do not look at each other, so a few at a time keep an hour's arrays small."""
 
 Frames = NDArray[np.float32]
 
@@ -73,19 +75,13 @@ def decode_notes(activations: Activations, settings: TranscribeSettings) -> Note
         What the user asked for.
     """
     thresholds = Thresholds.tuned(activations.defaults).moved(settings.sensitivity)
-    onset, frame, offset, shift, velocity = (
-        np.asarray(activations.arrays[name], np.float32)
-        for name in ("onset", "frame", "offset", "shift", "velocity")
-    )
-    at, key, strength = _onsets(onset, frame, thresholds)
-    end = _ends(frame, offset, at, key, thresholds)
-    hop = activations.hop_s
-    start_s = np.maximum((at + np.clip(shift[at, key], -1, 1)) * hop, 0.0)
-    end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
-    pitch = key + LOWEST_PITCH
+    parts = [
+        _notes(activations, slice(low, low + _KEYS_AT_ONCE), thresholds)
+        for low in range(0, activations.arrays["onset"].shape[1], _KEYS_AT_ONCE)
+    ]
+    start_s, end_s, pitch, loud, strength = (np.concatenate(column) for column in zip(*parts))
     keep = end_s - start_s >= max(settings.min_note, 0.001)
     keep &= (pitch >= settings.lowest) & (pitch <= settings.highest)
-    loud = np.clip(np.rint(velocity[at, key] * 127), 1, 127)
     order = np.nonzero(keep)[0][np.lexsort((pitch[keep], start_s[keep]))]
     columns = [c[order] for c in (start_s, end_s, pitch, loud, strength)]
     if settings.monophonic:
@@ -103,12 +99,19 @@ def decode_notes(activations: Activations, settings: TranscribeSettings) -> Note
     )
 
 
-def decode_f0(activations: Activations, threshold: float) -> MultiF0:
-    """Sounding pitches frame by frame, in Hz of the tempered scale."""
-    frame = np.asarray(activations.arrays["frame"], np.float32)
-    hz = 440.0 * 2 ** ((np.arange(frame.shape[1]) + LOWEST_PITCH - 69) / 12)
-    times = np.arange(len(frame)) * activations.hop_s
-    return MultiF0(activations.duration_s, times, tuple(hz[row > threshold] for row in frame))
+def _notes(activations: Activations, keys: slice, thresholds: Thresholds) -> tuple[NDArray[Any], ...]:
+    """Start, end, pitch, velocity and strength of the notes of a few keys."""
+    onset, frame, offset, shift, velocity = (
+        np.asarray(activations.arrays[name][:, keys], np.float32)
+        for name in ("onset", "frame", "offset", "shift", "velocity")
+    )
+    at, key, strength = _onsets(onset, frame, thresholds)
+    end = _ends(frame, offset, at, key, thresholds)
+    hop = activations.hop_s
+    start_s = np.maximum((at + np.clip(shift[at, key], -1, 1)) * hop, 0.0)
+    end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
+    loud = np.clip(np.rint(velocity[at, key] * 127), 1, 127)
+    return start_s, end_s, key + keys.start + LOWEST_PITCH, loud, strength
 
 
 def _onsets(
@@ -152,7 +155,7 @@ def _ends(
     padded = np.pad(offset, ((1, 1), (0, 0)))
     released = (offset > thresholds.offset) & (offset >= padded[:-2]) & (offset > padded[2:]) & (frame < 0.5)
     silent = (frame < thresholds.frame) | released
-    index = np.where(silent, np.arange(n)[:, None], n)
+    index = np.where(silent, np.arange(n, dtype=np.int32)[:, None], np.int32(n))
     following = np.minimum.accumulate(index[::-1], axis=0)[::-1]
     # The frames of the attack may still be below the threshold: look from the second frame after the onset.
     end = following[np.minimum(at + 2, n - 1), key]
