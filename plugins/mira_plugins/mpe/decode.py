@@ -110,6 +110,8 @@ def _notes(activations: Activations, keys: slice, thresholds: Thresholds) -> tup
     hop = activations.hop_s
     start_s = np.maximum((at + np.clip(shift[at, key], -1, 1)) * hop, 0.0)
     end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
+    again = np.nonzero(key[1:] == key[:-1])[0]
+    end_s[again] = np.minimum(end_s[again], start_s[again + 1])
     loud = np.clip(np.rint(velocity[at, key] * 127), 1, 127)
     return start_s, end_s, key + keys.start + LOWEST_PITCH, loud, strength
 
@@ -150,7 +152,7 @@ def _without_onset(
 def _ends(
     frame: Frames, offset: Frames, at: NDArray[np.int64], key: NDArray[np.int64], thresholds: Thresholds
 ) -> NDArray[np.int64]:
-    """First frame in which each note no longer sounds; ``at`` sorted within ``key``."""
+    """First frame in which each note no longer sounds."""
     n = len(frame)
     padded = np.pad(offset, ((1, 1), (0, 0)))
     released = (offset > thresholds.offset) & (offset >= padded[:-2]) & (offset > padded[2:]) & (frame < 0.5)
@@ -158,9 +160,7 @@ def _ends(
     index = np.where(silent, np.arange(n, dtype=np.int32)[:, None], np.int32(n))
     following = np.minimum.accumulate(index[::-1], axis=0)[::-1]
     # The frames of the attack may still be below the threshold: look from the second frame after the onset.
-    end = following[np.minimum(at + 2, n - 1), key]
-    same = np.append(key[1:] == key[:-1], False)
-    return np.where(same, np.minimum(end, np.append(at[1:], n)), end) if len(at) else end
+    return following[np.minimum(at + 2, n - 1), key]
 
 
 def _one_at_a_time(columns: list[NDArray]) -> list[NDArray]:
