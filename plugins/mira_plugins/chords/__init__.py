@@ -31,7 +31,7 @@ class ChordSettings:
     beats: str = setting("", "Text file with beat times in seconds, to which changes are moved")
 
 
-def decode(activations: Activations, settings: ChordSettings) -> Chords:
+def _decode(activations: Activations, settings: ChordSettings) -> Chords:
     """Chords from the network's activations."""
     from mira_plugins.chords.decode import decode_chords
 
@@ -47,7 +47,7 @@ def mira_tasks() -> Iterable[Task]:
             summary="Write down the chords of a recording and its key.",
             settings=ChordSettings,
             result=Chords,
-            decode=decode,
+            decode=_decode,
             suffix=".lab",
             model=_FOLDER / "model.onnx",
         )

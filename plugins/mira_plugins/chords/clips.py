@@ -34,7 +34,7 @@ RATE = 44100
 SHARES: Mapping[str, float] = {"pop": 0.38, "lead": 0.28, "score": 0.26, "none": 0.08}
 """How often each kind of clip is drawn."""
 _LENGTH_S = 40.0
-_PER_FILE = 50
+_PER_FILE = 25
 _TONAL = ("piano", "guitar")
 """Families played by recorded notes; drums are besides."""
 

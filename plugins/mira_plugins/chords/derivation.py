@@ -17,6 +17,8 @@ _CHANGE = 4.0
 _COMPLEX = 0.12
 """What a fourth tone costs in each step."""
 _ROOT_BASS, _ROOT_PRESENT = 0.25, 0.1
+_SILENCE = 1.0
+"""What a silent step counts for no chord, and a sounding one against it."""
 _SUPPORT = 0.6
 """Share of the note time that a chord must explain; less is written as unknown."""
 
@@ -41,23 +43,22 @@ def chords_of_notes(
     roots = np.array([root for root, _ in states])
     score += _ROOT_BASS * (lowest[:, None] % 12 == roots) + _ROOT_PRESENT * (sounding[:, roots] > 0)
     score -= _COMPLEX * (member.sum(1) - 3)
-    score[sounding.sum(1) == 0] = 0.0
-    path = _best_path(score)
+    silent = sounding.sum(axis=1) == 0
+    score[silent] = 0.0
+    path = _best_path(np.column_stack([score, np.where(silent, _SILENCE, -_SILENCE)]))
     edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
     out = []
     for first, last in pairwise(edges.tolist()):
-        root, name = states[path[first]]
-        weight = sounding[first:last].sum()
-        support = (sounding[first:last] * member[path[first]]).sum() / max(weight, 1e-9)
-        out.append(
-            Segment(first * _STEP_S, last * _STEP_S, _chord(root, name, lowest[first:last], weight, support))
-        )
+        chord = SILENCE
+        if path[first] < len(states):
+            weight = sounding[first:last].sum()
+            support = float((sounding[first:last] @ member[path[first]]).sum() / max(weight, 1e-9))
+            chord = _chord(*states[path[first]], lowest[first:last], support)
+        out.append(Segment(first * _STEP_S, last * _STEP_S, chord))
     return out
 
 
-def _chord(root: int, name: str, lowest: NDArray[np.int64], weight: float, support: float) -> Chord:
-    if weight == 0:
-        return SILENCE
+def _chord(root: int, name: str, lowest: NDArray[np.int64], support: float) -> Chord:
     if support < _SUPPORT:
         return UNKNOWN
     tones = frozenset((root + s) % 12 for s in QUALITIES[name])

@@ -198,7 +198,7 @@ def best_path(
         leaving = entered + (living if t == n else ending)
         age = leaving.argmax(axis=0)
         best, start = leaving[age, states], t - 1 - age
-        beyond = old + (0.0 if t == n else more)
+        beyond = old + (outlives if t == n else more)
         longer = beyond > best
         left_start[t] = np.where(longer, old_start, start)
         leave = np.where(longer, beyond, best) + before[t]

@@ -81,7 +81,7 @@ def lead_sheet_symbol(label: str) -> str:
     if chord.bass in (None, chord.root):
         return symbol
     flat = "b" in root or (root in "CF" and chord.quality.startswith(("min", "dim", "hdim")))
-    return f"{symbol}/{spelling(5 if flat else 7, False)[cast(int, chord.bass)]}"
+    return f"{symbol}/{spelling(10 if flat else 4, False)[cast(int, chord.bass)]}"
 
 
 MIDI = Writer("midi", (".mid", ".midi"), (Chords,), write_midi)
