@@ -37,12 +37,12 @@ class Demo:
     make: Callable[[Path], Path]
 
 
-def note_set(folder: Path, clips: int = 30, seed: int = 0) -> Path:
+def note_set(folder: Path, clips: int = 20, seed: int = 0) -> Path:
     """Clips of 6 s: two voices of random notes."""
     return _written(folder / "demo-notes.pyjama", _note_clips(clips, np.random.default_rng(seed)))
 
 
-def chord_set(folder: Path, clips: int = 30, seed: int = 0) -> Path:
+def chord_set(folder: Path, clips: int = 20, seed: int = 0) -> Path:
     """Clips of 12 s: random major and minor chords with a bass."""
     return _written(folder / "demo-chords.pyjama", _chord_clips(clips, np.random.default_rng(seed)))
 
