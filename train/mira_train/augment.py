@@ -39,7 +39,8 @@ def high_or_low_pass(
 ) -> Tensor:
     """A Butterworth filter of second order: high pass or low pass, as likely as each other."""
     high = bool(torch.rand((), generator=rng) < 0.5)
-    corner = _between(*(high_hz if high else low_hz), rng)
+    lowest, highest = high_hz if high else low_hz
+    corner = _between(lowest, highest, rng)
     s = 1j * torch.fft.rfftfreq(x.shape[-1], 1 / rate) / corner
     response = (s**2 if high else torch.ones_like(s)) / (s**2 + math.sqrt(2) * s + 1)
     return torch.fft.irfft(torch.fft.rfft(x) * response, x.shape[-1])

@@ -82,9 +82,8 @@ def mine(
 def _candidates(work: Tensor, performance: Tensor | None) -> tuple[Tensor, Tensor]:
     """Masks (item, item) of allowed positives and negatives."""
     same = work[:, None] == work[None, :]
-    if performance is None:
-        performance = torch.arange(len(work), device=work.device)
-    return same & (performance[:, None] != performance[None, :]), ~same
+    own = torch.arange(len(work), device=work.device) if performance is None else performance
+    return same & (own[:, None] != own[None, :]), ~same
 
 
 def _draw(mask: Tensor, generator: torch.Generator | None) -> Tensor:

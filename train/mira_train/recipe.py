@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 from torch import nn
 
@@ -370,7 +370,7 @@ def _value(hint: Any, value: Any, document: Document, keys: Keys) -> Any:
     if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
-        return _fill(hint, value, document, keys)
+        return _fill(cast(type, hint), value, document, keys)
     if origin is tuple and isinstance(value, list):
         return tuple(_value(get_args(hint)[0], v, document, (*keys, i)) for i, v in enumerate(value))
     if origin is Literal:

@@ -11,7 +11,7 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from mira.errors import DataError
@@ -103,7 +103,7 @@ def _labels(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     return out
 
 
-def dequantised(stored: NDArray[np.uint8], rng: Generator | None = None) -> NDArray[np.float32]:
+def dequantised(stored: NDArray[Any], rng: Generator | None = None) -> NDArray[np.float32]:
     """Chroma as the plug-in gave it: the middle of each interval, or a random place in it."""
     q = stored.astype(np.float32)
     within = 0.0 if rng is None else rng.uniform(-0.5, 0.5, stored.shape).astype(np.float32)

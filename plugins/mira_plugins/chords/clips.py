@@ -114,7 +114,7 @@ def write(path: Path, clips: Sequence[Labelled], front: NNLSChroma) -> None:
         times_s = np.arange(len(chroma)) * front.hop_length / RATE
         arrays[f"{clip.key}|{number}/c"] = chroma.astype(np.float16)
         arrays[f"{clip.key}|{number}/t"] = frame_targets(clip.chords, times_s)
-    np.savez(path, **arrays)
+    np.savez(path, allow_pickle=False, **arrays)
 
 
 def _draw(material: Material, kind: str, rng: Generator) -> rendering.Song:

@@ -127,7 +127,7 @@ def _path(
     # Chords that are never likely are left out: the path is still the best of all others, and found sooner.
     likely = chances.max(axis=0)
     kept = np.flatnonzero(likely >= min(_LIKELY, float(likely.max())))
-    emission = weights.frame * np.log(np.maximum(chances[:, kept], _FLOOR))
+    emission = (weights.frame * np.log(np.maximum(chances[:, kept], _FLOOR))).astype(np.float32)
     ending, living = (table[:, kept] for table in model.durations(vocabulary))
     shortest = max(int(np.ceil(settings.min_duration / hop_s)), 1)
     if shortest > AGES:

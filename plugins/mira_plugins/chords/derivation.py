@@ -53,7 +53,8 @@ def chords_of_notes(
         if path[first] < len(states):
             weight = sounding[first:last].sum()
             support = float((sounding[first:last] @ member[path[first]]).sum() / max(weight, 1e-9))
-            chord = _chord(*states[path[first]], lowest[first:last], support)
+            root, name = states[path[first]]
+            chord = _chord(root, name, lowest[first:last], support)
         out.append(Segment(first * _STEP_S, last * _STEP_S, chord))
     return out
 

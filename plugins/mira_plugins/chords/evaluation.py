@@ -84,6 +84,6 @@ def draw(heard: Iterator[tuple[Track, Activations]], card: Card, folder: Path) -
 
     for track, activations in heard:
         shown = np.asarray(activations.arrays["root"], float)[:, :12]
-        truth = frame_targets(track.truth, np.arange(len(shown)) * activations.hop_s)[:, 0]
+        truth = frame_targets(track.truth, np.arange(len(shown), dtype=float) * activations.hop_s)[:, 0]
         wanted = truth[:, None] == np.arange(12)
         plots.activations(folder / f"{track.name}.png", shown, wanted, activations.hop_s, 60)

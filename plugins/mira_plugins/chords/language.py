@@ -64,7 +64,7 @@ class Vocabulary:
     def probabilities(self, root: NDArray[np.float32], quality: NDArray[np.float32]) -> NDArray[np.float32]:
         """From the network's (frame, 13) and (frame, 12, 13) to (frame, state); each frame sums to 1."""
         joint = root[:, :NO_CHORD, None] * (quality @ self.members.astype(np.float32))
-        return np.concatenate([joint.reshape(len(root), -1), root[:, NO_CHORD:]], axis=1)
+        return np.concatenate([joint.reshape(len(root), -1), root[:, NO_CHORD:]], axis=1).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +175,9 @@ def best_path(
     n, size = emission.shape
     ages = len(ending)
     before = np.concatenate([np.zeros((1, size)), np.cumsum(emission, axis=0, dtype=np.float64)])
-    ending = ending.astype(np.float64)
-    ending[: shortest - 1] = -np.inf
-    more = ending[-1] - living[-2] if ages > 1 else ending[-1]  # log hazard of the last age
+    ends = ending.astype(np.float64)
+    ends[: shortest - 1] = -np.inf
+    more = ends[-1] - living[-2] if ages > 1 else ends[-1]  # log hazard of the last age
     outlives = np.log1p(-np.exp(more))
     # entered[k]: score of entering a state at frame t - 1 - k, less the emissions before that frame.
     entered = np.full((ages, size), -np.inf)
@@ -186,6 +186,7 @@ def best_path(
     came_from = np.zeros((n + 1, size), np.int16)
     left_start = np.zeros((n + 1, size), np.int32)
     states = np.arange(size)
+    leave = score
     for t in range(1, n + 1):
         if t > ages:
             out = entered[-1] + living[-1]
@@ -195,7 +196,7 @@ def best_path(
             old_start = np.where(late, t - 1 - ages, old_start)
         entered[1:] = entered[:-1]
         entered[0] = score - before[t - 1]
-        leaving = entered + (living if t == n else ending)
+        leaving = entered + (living if t == n else ends)
         age = leaving.argmax(axis=0)
         best, start = leaving[age, states], t - 1 - age
         beyond = old + (outlives if t == n else more)

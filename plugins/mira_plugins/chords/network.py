@@ -159,7 +159,8 @@ class ChordNet(nn.Module):
 
 def chord_net(**sizes: Any) -> ChordNet:
     """Make the network of a recipe; ``sizes`` are the fields of :class:`ChordNetConfig`."""
-    return ChordNet(ChordNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}))
+    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+    return ChordNet(ChordNetConfig(**told))
 
 
 class Shipped(nn.Module):

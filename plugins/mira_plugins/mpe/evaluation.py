@@ -52,7 +52,8 @@ def score(track: Track, model: Model, activations: Activations) -> Scores:
     else:
         notes = model.decode(activations)
         assert isinstance(notes, Notes)
-        found = sounding(np.stack([notes.start_s, notes.end_s, notes.pitch]), activations.duration_s)
+        rows = np.stack([notes.start_s, notes.end_s, notes.pitch.astype(float)])
+        found = sounding(rows, activations.duration_s)
         if not isinstance(track.truth, tuple):
             ours = np.stack([notes.start_s, notes.end_s], 1), notes.pitch.astype(float)
             counted = transcription((track.truth[:2].T, track.truth[2]), ours)
@@ -104,7 +105,8 @@ def _peaks(activations: Activations, threshold: float) -> Pitches:
     """Pitches that a book model's salience peaks at; its bins are 60 an octave from 32.7 Hz."""
     salience = np.asarray(activations.arrays["salience"], float)
     hz = 32.7 * 2 ** (np.arange(salience.shape[1]) / 60)
-    return np.arange(len(salience)) * activations.hop_s, pitch_peaks(salience.T, hz, threshold)
+    times = np.arange(len(salience), dtype=float) * activations.hop_s
+    return times, pitch_peaks(salience.T, hz, threshold)
 
 
 def _on_grid(truth: Pitches, frames: int, hop_s: float) -> NDArray[np.bool_]:

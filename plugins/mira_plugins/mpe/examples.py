@@ -172,11 +172,12 @@ class NoteExamples(Dataset[dict[str, Tensor]]):
         audio, notes, timed = self._crop(rng)
         if rng.random() < self.spoiling.mixed:
             other, more, also = self._crop(rng)
-            audio = audio + other * np.float32(10 ** (rng.uniform(-8, 4) / 20))
+            audio = (audio + other * np.float32(10 ** (rng.uniform(-8, 4) / 20))).astype(np.float32)
             notes, timed = _merged(notes, more), timed and also
         if self.spoiling.spoiled:
             audio = spoil(audio, self.rate, self.rooms, self.noises, rng)
-        targets = note_targets(*notes, self.n_frames, HOP_LENGTH / self.rate)
+        start_s, end_s, pitch, velocity = notes
+        targets = note_targets(start_s, end_s, pitch, velocity, self.n_frames, HOP_LENGTH / self.rate)
         return {
             "audio": torch.from_numpy(audio),
             "timed": torch.tensor(float(timed)),
@@ -206,7 +207,7 @@ class NoteExamples(Dataset[dict[str, Tensor]]):
 
 
 def _as_float(piece: NDArray[Any]) -> NDArray[np.float32]:
-    return piece.astype(np.float32) / 32768 if piece.dtype == np.int16 else piece
+    return (piece / np.float32(32768) if piece.dtype == np.int16 else piece).astype(np.float32)
 
 
 def _merged(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:

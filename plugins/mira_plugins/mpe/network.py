@@ -170,7 +170,8 @@ class NoteNet(nn.Module):
 
 def note_net(**sizes: Any) -> NoteNet:
     """Make the network of a recipe; ``sizes`` are the fields of :class:`NoteNetConfig`."""
-    return NoteNet(NoteNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}))
+    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+    return NoteNet(NoteNetConfig(**told))
 
 
 class Shipped(nn.Module):

@@ -57,9 +57,10 @@ def measure_of(recipe: Recipe) -> Any:
     labels = labels_of(recipe)
 
     def measure(outputs: NDArray[np.float32], targets: NDArray[Any]) -> Mapping[str, float]:
+        chances = outputs.astype(float)
         if recipe.training.loss.type == "bce":
-            return tags(outputs, targets.astype(np.int64), labels)[0]
-        return classes(outputs, targets, labels)[0]
+            return tags(chances, targets.astype(np.int64), labels)[0]
+        return classes(chances, targets, labels)[0]
 
     return measure
 

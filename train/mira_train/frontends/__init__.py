@@ -33,7 +33,8 @@ FRONTENDS: Final[Mapping[str, type[nn.Module]]] = {
 
 def build(name: str, options: Mapping[str, Any]) -> nn.Module:
     """Make a front end; lists in ``options`` may stand for tuples."""
-    return FRONTENDS[name](**{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})
+    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return FRONTENDS[name](**told)
 
 
 __all__ = [

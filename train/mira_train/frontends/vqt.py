@@ -131,4 +131,4 @@ def _kernels(
         window = np.where(np.abs(t) < width / 2, 0.5 + 0.5 * np.cos(2 * np.pi * t / width), 0.0)
         rows.append(2 * window / window.sum() * np.exp(-2j * np.pi * f * t))
     bank = np.array(rows)
-    return np.concatenate([bank.real, bank.imag])[:, None, :].astype(np.float32)
+    return np.concatenate([np.real(bank), np.imag(bank)])[:, None, :].astype(np.float32)

@@ -46,11 +46,12 @@ def spoil(
         audio = _coloured(audio, sample_rate, rng)
     peak = float(np.abs(audio).max())
     if peak > 0:
-        audio = audio / np.float32(peak)
+        audio = (audio / np.float32(peak)).astype(np.float32)
     if rng.random() < 0.5:
-        audio = audio + _noise(len(audio), noises, rng) * np.float32(10 ** (rng.uniform(-65, -20) / 20))
+        noise = _noise(len(audio), noises, rng) * np.float32(10 ** (rng.uniform(-65, -20) / 20))
+        audio = (audio + noise).astype(np.float32)
     if rng.random() < 0.06:
-        audio = np.clip(audio * np.float32(10 ** (rng.uniform(0, 9) / 20)), -1, 1)
+        audio = np.clip(audio * np.float32(10 ** (rng.uniform(0, 9) / 20)), -1, 1).astype(np.float32)
     level_db = rng.uniform(-12, 0) if rng.random() < 0.7 else rng.uniform(-45, -12)
     return (audio * np.float32(10 ** (level_db / 20))).astype(np.float32)
 
