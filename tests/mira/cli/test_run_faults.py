@@ -25,6 +25,11 @@ def _album(folder: Path, count: int) -> Path:
     return folder
 
 
+def _heed_ctrl_c() -> None:
+    """A shell starts what it runs in the background deaf to Ctrl-C, and so would be all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_ctrl_c_keeps_what_is_finished(home: Path, tmp_path: Path, jobs: str) -> None:
     album = _album(tmp_path / "album", 2)
@@ -35,7 +40,11 @@ def test_ctrl_c_keeps_what_is_finished(home: Path, tmp_path: Path, jobs: str) ->
     env = environment(home) | {"FAKE_GATE": str(fifo)}
     out = tmp_path / "out"
     process = start(
-        home, ["hear", album, "--out-dir", out, "--json", "-j", jobs], env=env, start_new_session=True
+        home,
+        ["hear", album, "--out-dir", out, "--json", "-j", jobs],
+        env=env,
+        start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
     )
     assert process.stdout is not None
     lines = [process.stdout.readline(), process.stdout.readline()]
