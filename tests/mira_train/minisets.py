@@ -25,8 +25,8 @@ def tone(pitch: float, seconds: float) -> np.ndarray:
 
 
 def bach10() -> Iterator[Entry]:
-    for i in range(6):
-        pitch = 48 + 2 * i
+    for i in range(4):
+        pitch = 60 + 2 * i
         time = np.arange(0, 0.5, 0.01)
         curve = np.stack([np.full(len(time), pitch + 0.1), np.where(time < 0.2, 0, pitch + 7)])
         mix = tone(pitch, 0.5) + tone(pitch + 7, 0.5)
@@ -35,7 +35,7 @@ def bach10() -> Iterator[Entry]:
 
 
 def maps() -> Iterator[Entry]:
-    for i in range(6):
+    for i in range(4):
         notes = [Atom(60 + i, 0.1, 0.2), Atom(64 + i, 0.3, 0.005)]
         yield {FILEPATH: [Atom(f"MAPS_MUS-piece{i}_Piano{i}.wav")], "pitchmidi": notes}, tone(60 + i, 0.5)
 

@@ -32,7 +32,13 @@ def small(task: str, recipe: Recipe) -> list[str]:
         return [*common, f"network.options={sizes}", "data.patch=16384", "network.input=[16384]"]
     if task == "mpe":
         rows = SIZES["mpe"][0].format(c=recipe.network.input[0])
-        return [*common, "frontend.octaves=2", *listed([rows, *SIZES["mpe"][1:]])]
+        return [
+            *common,
+            "training.batch_size=2",
+            "frontend.octaves=2",
+            "frontend.fmin_hz=261.6",
+            *listed([rows, *SIZES["mpe"][1:]]),
+        ]
     if task == "ssl_embed":
         patch = [] if recipe.network.encoder is None else ["data.patch=59535"]
         return [*common, *patch]
