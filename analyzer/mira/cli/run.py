@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from mira import batch
@@ -116,6 +118,7 @@ class _Run:
 
     def work(self) -> None:
         """Do it."""
+        self._fetch_ahead()
         self._load_models()
         if not self.tasks:
             return
@@ -131,6 +134,21 @@ class _Run:
                 self._take(outcome)
                 if not self.stdout.open and not self._writes_files:
                     break
+
+    def _fetch_ahead(self) -> None:
+        """Import what the writers need beside the model's work, which leaves Python free."""
+        targets = [
+            t for item in self.items[:1] for name in self.tasks for t in self.outputs.targets(item, name)
+        ]
+        needs = sorted({module for target in targets for module in target.writer.needs})
+
+        def fetch() -> None:
+            with suppress(ImportError):  # the writer will say what to install
+                for module in needs:
+                    import_module(module)
+
+        if needs:
+            Thread(target=fetch, daemon=True).start()
 
     def _load_models(self) -> None:
         """Load the models before the work, so that a broken one is one line, not one for each recording."""

@@ -56,12 +56,15 @@ class Writer:
         Result classes that it can write (subclasses included).
     write
         ``write(result, stream, about)`` to a binary stream.
+    needs
+        Modules that ``write`` imports; the command line fetches them while the model listens.
     """
 
     name: str
     suffixes: tuple[str, ...]
     results: tuple[type[Result], ...]
     write: Callable[[Result, BinaryIO, About], None]
+    needs: tuple[str, ...] = ()
 
 
 def builtin_writers() -> tuple[Writer, ...]:

@@ -170,4 +170,4 @@ def _bending(
             before = value
 
 
-WRITER = Writer("midi", (".mid", ".midi"), (Notes,), write)
+WRITER = Writer("midi", (".mid", ".midi"), (Notes,), write, needs=("mido",))
