@@ -22,7 +22,7 @@ PACKAGES = {
 
 HEAVY = ("faiss", "matplotlib", "numpy", "onnxruntime", "scipy", "soundfile", "torch")
 LONGEST = 600
-BINARY = {".ogg", ".onnx"}
+BINARY = {".safetensors", ".ogg", ".onnx"}
 
 
 def modules_of(package: str) -> dict[str, Path]:
