@@ -22,7 +22,7 @@ PACKAGES = {
 
 HEAVY = ("faiss", "matplotlib", "numpy", "onnxruntime", "scipy", "soundfile", "torch")
 LONGEST = 600
-BINARY = {".safetensors", ".ogg", ".onnx"}
+BINARY = {".ogg", ".onnx", ".safetensors"}
 
 
 def modules_of(package: str) -> dict[str, Path]:
