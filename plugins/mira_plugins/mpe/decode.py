@@ -108,7 +108,7 @@ def _notes(activations: Activations, keys: slice, thresholds: Thresholds) -> tup
     at, key, strength = _onsets(onset, frame, thresholds)
     end = _ends(frame, offset, at, key, thresholds)
     hop = activations.hop_s
-    start_s = np.maximum((at + np.clip(shift[at, key], -1, 1)) * hop, 0.0)
+    start_s = np.maximum((at + np.clip(shift[at, key], -0.5, 0.5)) * hop, 0.0)
     end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
     again = np.nonzero(key[1:] == key[:-1])[0]
     end_s[again] = np.minimum(end_s[again], start_s[again + 1])

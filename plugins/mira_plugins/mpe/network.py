@@ -103,20 +103,25 @@ class Residual(nn.Module):
 
 
 class Harmonic(nn.Module):
-    """Adds a 1x1 convolution over copies of a few channels, shifted along pitch to where partials lie."""
+    """Adds a 1x1 convolution over copies of a few channels, shifted along pitch to where partials lie.
+
+    All copies are one gather of rows: cheaper than slices that are joined.
+    """
+
+    rows: Tensor
 
     def __init__(self, channels: int, neck: int, shifts: tuple[int, ...]) -> None:
         super().__init__()
-        self.shifts = shifts
+        self.low, self.high = -min(shifts), max(shifts)
+        rows = self.low + torch.tensor(shifts)[:, None] + torch.arange(_MODEL_PITCHES)
+        self.register_buffer("rows", rows.flatten(), persistent=False)
         self.reduce = ConvNorm(channels, neck, (1, 1))
         self.mix = ConvNorm(neck * len(shifts), channels, (1, 1), relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        low, high = -min(self.shifts), max(self.shifts)
-        padded = F.pad(self.reduce(x), (0, 0, low, high))
-        n = x.shape[2]
-        copies = [padded[:, :, low + s : low + s + n] for s in self.shifts]
-        return F.relu(x + self.mix(torch.cat(copies, dim=1)))
+        padded = F.pad(self.reduce(x), (0, 0, self.low, self.high))
+        copies = padded.index_select(2, self.rows)
+        return F.relu(x + self.mix(copies.reshape(x.shape[0], -1, _MODEL_PITCHES, x.shape[3])))
 
 
 class NoteNet(nn.Module):
