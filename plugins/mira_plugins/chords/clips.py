@@ -31,6 +31,11 @@ from mira_plugins.chords.derivation import chords_of_notes
 from mira_plugins.chords.targets import Segment, frame_targets
 
 RATE = 44100
+TERMS = (
+    "POP909, OpenEWLD: MIT; scores, performances: CC BY-NC-SA, CC0, GPL (Nottingham); "
+    "recordings (MAPS, Bach10): CC BY-NC-SA, research use"
+)
+"""What the owners of the material allow; written beside the clips as ``terms.txt``."""
 SHARES: Mapping[str, float] = {"pop": 0.38, "lead": 0.28, "score": 0.26, "none": 0.08}
 """How often each kind of clip is drawn."""
 _LENGTH_S = 40.0
@@ -153,6 +158,7 @@ def main() -> None:
     parser.add_argument("--recordings", action="store_true", help="the recordings instead")
     told = parser.parse_args()
     told.out.mkdir(parents=True, exist_ok=True)
+    (told.out / "terms.txt").write_text(f"{TERMS}\n", encoding="utf-8")
     torch.set_num_threads(1)
     front = NNLSChroma().eval()
     if told.recordings:

@@ -47,8 +47,8 @@ class Weights:
         Log odds by which a bass must beat the root's to be written.
     """
 
-    frame: float = 0.3
-    change: float = 0.0
+    frame: float = 0.55
+    change: float = 1.0
     inversion: float = 0.0
 
     @classmethod

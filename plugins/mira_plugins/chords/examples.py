@@ -174,7 +174,9 @@ class ChordData(lightning.LightningDataModule):
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
         super().__init__()
         self.recipe, self.workers = recipe, workers
-        self.sets = [DataSet(Path(name).name, (), folder=Path(name)) for name in sets]
+        self.sets = [
+            DataSet(Path(name).name, (), terms=_terms(Path(name)), folder=Path(name)) for name in sets
+        ]
         self.songs = [song for name in sets for song in _read(Path(name))]
         told = recipe.data.split
         groups = {song.name: f"{song.source}/{song.group}" for song in self.songs}
@@ -206,6 +208,14 @@ class ChordData(lightning.LightningDataModule):
             trainer=self.trainer,
             even=even,
         )
+
+
+def _terms(folder: Path) -> str:
+    """What the owners allow: what ``terms.txt`` says, or Billboard's dedication."""
+    path = folder / "terms.txt"
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    return "CC0 1.0" if is_billboard(folder) else ""
 
 
 def _read(folder: Path) -> list[LabelledChroma]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mira_train.frontends.nnls import NNLSChroma, shift
+from mira_train.frontends.nnls import NNLSChroma, semitones_off, shift
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -68,17 +68,16 @@ class FrontEnd(nn.Module):
     def _tune(self, spectrum: Tensor) -> Tensor:
         """Shift each frame by the tuning around it, with frames in place of the front end's recordings."""
         half = self.tuning_frames
-        around = F.avg_pool1d(F.pad(spectrum, (half, half)), 2 * half + 1, 1)
+        leaning = F.avg_pool1d(F.pad(self.nnls.leaning(spectrum), (half, half)), 2 * half + 1, 1)
         batch, bins, frames = spectrum.shape
-        one_by_one = around.transpose(1, 2).reshape(batch * frames, bins, 1)
-        steps = 3 * self.nnls.tuning(one_by_one)
+        steps = 3 * semitones_off(leaning).flatten()
         moved = shift(spectrum.transpose(1, 2).reshape(batch * frames, bins, 1), steps)
         return moved.reshape(batch, frames, bins).transpose(1, 2)
 
     @property
     def reach(self) -> int:
         """Samples to either side that a frame depends on."""
-        return self.nnls.spectrum.n_fft // 2 + self.tuning_frames * self.hop_length
+        return self.nnls.spectrum.reach + self.tuning_frames * self.hop_length
 
 
 class AcrossPitch(nn.Module):

@@ -100,7 +100,7 @@ def test_min_duration_holds_for_all_but_the_last() -> None:
 
 
 def test_more_detail_gives_more_changes() -> None:
-    quick = [("C:maj", 10), ("F:maj", 10)] * 8
+    quick = [("C:maj", 4), ("F:maj", 4)] * 20
     few, many = (
         len(decode_chords(heard(*quick, sure=0.6), ChordSettings(detail=detail)).label)
         for detail in (0.0, 1.0)

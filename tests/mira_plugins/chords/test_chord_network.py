@@ -99,6 +99,12 @@ def test_the_graph_cut_at_its_chroma_goes_on_as_the_whole_one(model: Path) -> No
         assert np.allclose(values, whole[name][0], atol=1e-5)
 
 
+def test_silence_gives_numbers(model: Path) -> None:
+    heard = Session(model, threads=1).run([np.zeros(3 * RATE, np.float32)])
+    assert all(np.isfinite(values).all() for values in heard.arrays.values())
+    assert not heard.arrays["chroma"].any()
+
+
 def test_a_model_without_chroma_cannot_be_cut(tmp_path: Path) -> None:
     class Plain(torch.nn.Module):
         def forward(self, waveform: torch.Tensor) -> tuple[torch.Tensor]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mira_train.frontends.spectrum import Spectrum
+from mira_train.frontends.spectrum import LowSpectrum
 
 N_NOTES = 84
 """Seven octaves from A0."""
@@ -61,7 +61,7 @@ class NNLSChroma(nn.Module):
     ) -> None:
         super().__init__()
         self.sample_rate, self.hop_length, self.rollon, self.steps = sample_rate, hop_length, rollon, steps
-        self.spectrum = Spectrum(n_fft, hop_length)
+        self.spectrum = LowSpectrum(n_fft, hop_length)
         taps = np.hamming(6 * _PER_SEMITONE + 1)
         notes = note_spectra(decay)
         gram = notes @ notes.T
@@ -85,20 +85,23 @@ class NNLSChroma(nn.Module):
 
     def log_spectrum(self, x: Tensor) -> Tensor:
         """Magnitudes in thirds of semitones: (batch, sample) -> (batch, 256, frame)."""
-        magnitude = self.spectrum(x)
-        energy = magnitude**2
-        below = F.pad(energy[:, 2:].cumsum(1), (0, 0, 0, 2), value=float("inf"))
-        rumble = below < self.rollon * energy.sum(1, keepdim=True)
+        magnitude, energy = self.spectrum(x)
+        below = F.pad((magnitude**2)[:, 2:].cumsum(1), (0, 0, 0, 2), value=float("inf"))
+        rumble = below < self.rollon * energy
         silent = magnitude.amax(1, keepdim=True) < 2.0
         kept = magnitude.masked_fill(rumble | silent, 0.0)
         return self.kernel @ kept[:, : self.kernel.shape[1]]
 
     def tuning(self, spectrum: Tensor) -> Tensor:
         """Semitones by which A4 is off 440 Hz, -0.5 to 0.5: (batch, 256, frame) -> (batch,)."""
-        below_treble = spectrum[:, : 54 * _PER_SEMITONE].sum(2)
-        thirds = below_treble.reshape(-1, 54, _PER_SEMITONE).sum(1)
+        return semitones_off(self.leaning(spectrum).sum(2))
+
+    def leaning(self, spectrum: Tensor) -> Tensor:
+        """Parts of the frames in the tuning, to be added up: (batch, 256, frame) -> (batch, 2, frame)."""
+        below_treble = spectrum[:, : 54 * _PER_SEMITONE]
+        thirds = below_treble.reshape(spectrum.shape[0], 54, _PER_SEMITONE, -1).sum(1)
         angle = torch.arange(_PER_SEMITONE, device=spectrum.device) * (2 * torch.pi / _PER_SEMITONE)
-        return torch.atan2((thirds * angle.sin()).sum(1), (thirds * angle.cos()).sum(1)) / (2 * torch.pi)
+        return torch.stack([angle.sin(), angle.cos()]) @ thirds
 
     def chroma(self, spectrum: Tensor, tuning: Tensor) -> Tensor:
         """(batch, 256, frame), (batch,) -> (batch, 24, frame)."""
@@ -130,6 +133,13 @@ class NNLSChroma(nn.Module):
         half = self.window.shape[-1] // 2
         mean = F.pad(F.conv1d(rows, self.window), (half, half), mode="replicate")
         return mean.reshape(batch, -1, bins).transpose(1, 2)
+
+
+def semitones_off(leaning: Tensor) -> Tensor:
+    """From sums of :meth:`NNLSChroma.leaning`, shape (batch, 2, ...), to semitones, shape (batch, ...)."""
+    sine, cosine = leaning[:, 0], leaning[:, 1]
+    # in ONNX this becomes a quotient, which silence must not make 0 / 0
+    return torch.atan2(sine, cosine + 1e-12) / (2 * torch.pi)
 
 
 def shift(spectrum: Tensor, bins: Tensor) -> Tensor:
