@@ -10,6 +10,7 @@ import numpy as np
 import pytorch_lightning as lightning
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 from mira_train.bricks import penalty
@@ -24,6 +25,9 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "softmax": partial(torch.softmax, dim=1),
 }
 """What turns logits into what is exported."""
+
+_AVERAGE = 0.998
+"""Decay of the average of the weights; shorter during the first steps."""
 
 Measure = Callable[[NDArray[np.float32], NDArray[Any]], Mapping[str, float]]
 """``measure(outputs, targets)`` over recordings -> name -> value."""
@@ -117,6 +121,31 @@ class Learner(lightning.LightningModule):
         gathered = [None] * self.trainer.world_size
         torch.distributed.all_gather_object(gathered, value)
         return gathered
+
+
+class AveragedLearner(Learner):
+    """Learns under a one-cycle schedule; the average of its weights is what is validated and kept."""
+
+    rising = 0.05
+    """Share of all steps over which the rate rises before it falls."""
+
+    def configure_optimizers(self) -> Any:
+        """The recipe's optimiser under the schedule."""
+        optimizer = super().configure_optimizers()["optimizer"]
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.recipe.training.learning_rate, total_steps=steps, pct_start=self.rising
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Average the weights."""
+        return [WeightAveraging(avg_fn=_averaged)]
+
+
+def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+    decay = min(_AVERAGE, (1 + int(updates)) / (20 + int(updates)))
+    return average + (current - average) * (1 - decay)
 
 
 class Supervised(Learner):

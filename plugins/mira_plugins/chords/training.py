@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as lightning
 import torch
 from mira.card import Output
 from mira_train.demo import Demo, chord_set
-from mira_train.learner import Learner, trained_network
+from mira_train.learner import AveragedLearner, Learner, trained_network
 from mira_train.recipe import Recipe
 from mira_train.shipment import Shipment
-from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,8 +30,6 @@ _RARE = 1.4
 """Weights of the qualities in the loss: rare ones count for more, though far less than their rarity asks."""
 _PARTS: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0}
 """Weights of the parts of the loss."""
-_AVERAGE = 0.998
-"""Decay of the average of the weights that is validated and shipped; shorter during the first steps."""
 
 Batch = Mapping[str, Tensor]
 
@@ -70,8 +66,10 @@ def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
     )
 
 
-class ChordLearner(Learner):
+class ChordLearner(AveragedLearner):
     """ChordNet under a one-cycle schedule; the average of its weights is what is validated and kept."""
+
+    rising = 0.1
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, trained_network(recipe))
@@ -97,24 +95,6 @@ class ChordLearner(Learner):
         right = [pair for mine in self.everyone(self._right) for pair in mine]
         self._right = []
         self.log("valid_right", sum(n for n, _ in right) / max(sum(n for _, n in right), 1))
-
-    def configure_optimizers(self) -> Any:
-        """The recipe's optimiser; its rate rises for a tenth of all steps and then falls."""
-        optimizer = super().configure_optimizers()["optimizer"]
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.training.learning_rate, total_steps=steps, pct_start=0.1
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def configure_callbacks(self) -> list[lightning.Callback]:
-        """Average the weights."""
-        return [WeightAveraging(avg_fn=_averaged)]
-
-
-def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-    decay = min(_AVERAGE, (1 + int(updates)) / (20 + int(updates)))
-    return average + (current - average) * (1 - decay)
 
 
 def chord_loss(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:

@@ -13,13 +13,12 @@ from mira.card import Output
 from mira_train.data.targets import PitchGrid, f0_targets, soften
 from mira_train.data.targets import note_targets as grid_targets
 from mira_train.demo import Demo, note_set
-from mira_train.learner import Learner, Supervised, trained_network
+from mira_train.learner import AveragedLearner, Learner, Supervised, trained_network
 from mira_train.patches import DataModule, Target
 from mira_train.recipe import Recipe
 from mira_train.sets import Recording
 from mira_train.shipment import Shipment, shipment
 from numpy.typing import NDArray
-from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,8 +31,6 @@ DEMO = Demo(note_set)
 
 _MARGIN = 8
 """Frames at either end of a crop that do not count: the network sees no music beyond them."""
-_AVERAGE = 0.998
-"""Decay of the average of the weights that is validated and shipped; shorter during the first steps."""
 
 Targets = Mapping[str, Tensor]
 
@@ -95,7 +92,7 @@ def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
     )
 
 
-class NoteLearner(Learner):
+class NoteLearner(AveragedLearner):
     """NoteNet under a one-cycle schedule; the average of its weights is what is validated and kept."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -116,24 +113,6 @@ class NoteLearner(Learner):
     def on_validation_epoch_end(self) -> None:
         """Log the mean."""
         self.log_validation()
-
-    def configure_optimizers(self) -> Any:
-        """The recipe's optimiser; its rate rises for a twentieth of all steps and then falls."""
-        optimizer = super().configure_optimizers()["optimizer"]
-        steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.recipe.training.learning_rate, total_steps=steps, pct_start=0.05
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def configure_callbacks(self) -> list[lightning.Callback]:
-        """Average the weights."""
-        return [WeightAveraging(avg_fn=_averaged)]
-
-
-def _averaged(average: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-    decay = min(_AVERAGE, (1 + int(updates)) / (20 + int(updates)))
-    return average + (current - average) * (1 - decay)
 
 
 def note_loss(outputs: tuple[Tensor, ...], batch: Targets) -> tuple[Tensor, dict[str, Tensor]]:
