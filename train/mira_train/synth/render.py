@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -77,6 +78,8 @@ class Studio:
         What to load.
     seed
         Of all clips.
+    clip_s
+        Length of a clip in seconds.
 
     Raises
     ------
@@ -84,7 +87,7 @@ class Studio:
         If something is missing, or FluidSynth is not installed.
     """
 
-    def __init__(self, material: Material, seed: int) -> None:
+    def __init__(self, material: Material, seed: int, clip_s: float = CLIP_S) -> None:
         for path in (material.midi, *material.soundfonts, material.notes, material.rooms):
             if path is not None and not path.exists():
                 raise DataError(f"{printable(path)}: no such file or folder")
@@ -92,14 +95,14 @@ class Studio:
         instruments = load_instruments(material.notes, SAMPLE_RATE) if material.notes else {}
         self._band = Band([SoundFont(f, SAMPLE_RATE) for f in material.soundfonts], instruments)
         self._rooms = load_rooms(material.rooms, SAMPLE_RATE) if material.rooms else []
-        self._seed = seed
+        self._seed, self._clip_s = seed, clip_s
 
     def clip(self, number: int) -> LabelledClip:
         """Render one clip; it depends on the seed and its number alone."""
         rng = np.random.default_rng((self._seed, number))
         for instrument in self._band.instruments.values():
             instrument.forget()
-        scene = next(scenes(self.library, self._band, CLIP_S, rng))
+        scene = next(scenes(self.library, self._band, self._clip_s, rng))
         audio: NDArray[np.float32] = scene.audio
         if self._rooms:
             audio = spoil(audio, SAMPLE_RATE, self._rooms, [], rng)
@@ -154,14 +157,15 @@ def render(
     target = out / f"{out.name}.pyjama"
     if target.exists() and not force:
         raise OutputError(f"{printable(target)}: exists; --force replaces it")
-    studio = Studio(material, seed)
+    studio = Studio(material, seed, CLIP_S)
     began = time.monotonic()
     with ExitStack() as stack:
         clips: Iterator[LabelledClip] = map(studio.clip, range(count))
         if jobs > 1:
-            pool = stack.enter_context(
-                ProcessPoolExecutor(jobs, initializer=_open, initargs=(material, seed))
-            )
+            # a forked process inherits the locks of threads that it has not, and may wait for them for ever
+            spawn = multiprocessing.get_context("spawn")
+            given = (material, seed, CLIP_S)
+            pool = stack.enter_context(ProcessPoolExecutor(jobs, spawn, initializer=_open, initargs=given))
             clips = pool.map(_clip, range(count), chunksize=4)
         write_set(target, _told(clips, count, say), force=force)
     seconds = count * CLIP_S
@@ -213,9 +217,9 @@ _studio: Studio | None = None
 """Of a worker process."""
 
 
-def _open(material: Material, seed: int) -> None:
+def _open(material: Material, seed: int, clip_s: float) -> None:
     global _studio
-    _studio = Studio(material, seed)
+    _studio = Studio(material, seed, clip_s)
 
 
 def _clip(number: int) -> LabelledClip:
