@@ -85,7 +85,9 @@ class Notes(Result):
         Shape (note,), 0 to 1.
     bends
         None, or for each note an array of shape (k, 2): seconds from the note's start, semitones from
-        its pitch.
+        its pitch; a value holds until the next.
+    bent
+        Whether MIDI files carry the bends.
     tempo_bpm
         Written into MIDI headers; it does not move any note.
     program
@@ -99,6 +101,7 @@ class Notes(Result):
     velocity: NDArray[np.int64]
     confidence: NDArray[np.float64]
     bends: tuple[NDArray[np.float64], ...] | None = None
+    bent: bool = True
     tempo_bpm: float = 120.0
     program: int = 0
 

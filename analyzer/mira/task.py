@@ -82,6 +82,9 @@ class Task:
         The rate in Hz that ``activate`` wants; a model says so itself in its card.
     needs
         Names of tasks whose activations this one reads from ``Activations.needed``.
+    files
+        Format -> one line of help, for formats that get a flag of their own: ``{"f0": ...}`` makes
+        ``--f0 FILE``.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Task:
     activate: Callable[[Iterable[NDArray[np.float32]], int], Activations] | None = None
     sample_rate: int | None = None
     needs: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def setting(

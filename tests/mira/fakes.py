@@ -76,7 +76,8 @@ def broken(activations, settings):
 @hookimpl
 def mira_tasks():
     notes = dict(settings=Settings, result=mira.Notes, activate=activate, sample_rate=8000)
-    yield mira.Task("fake", "hear", "Hear sound.", decode=decode, suffix=".mid", **notes)
+    yield mira.Task("fake", "hear", "Hear sound.", decode=decode, suffix=".mid", **notes,
+                    files={"csv": "Write a table too."})
     yield mira.Task("broken", "break", "Fail.", decode=broken, suffix=".mid", **notes)
     yield mira.Task("mood", "feel", "Feel.", NoSettings, mira.Tags, decode_tags, ".json",
                     activate=activate, sample_rate=8000, needs=("fake",))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mira import __version__
 from mira.cli.console import say
-from mira.cli.options import Options, QuickCommand, parameters
+from mira.cli.options import Options, QuickCommand, file_parameters, parameters
 from mira.errors import PluginError
 from mira.plugins import load_plugins
 
@@ -116,15 +117,17 @@ def _add_foreign(app: typer.Typer, plugins: Plugins) -> None:
 
 def _task_command(task: Task, debug: bool) -> Callable[..., None]:
     settings = parameters(task.settings, switches=True)
-    taken = {p.name for p in _common()} & {p.name for p in settings}
+    files = file_parameters(task.files)
+    taken = {p.name for p in _common()} & {p.name for p in (*settings, *files)}
     if taken:
         raise PluginError(f"{task.name}: its settings use names of common flags: {', '.join(sorted(taken))}")
 
     def command(paths: list[str], **values: Any) -> None:
         own = {p.name: values.pop(p.name) for p in settings}
-        _run([task], paths, values, {task.name: own}, debug)
+        named = {name: values.pop(name) for name in task.files}
+        _run([task], paths, values, {task.name: own}, debug, {k: v for k, v in named.items() if v})
 
-    return _signed(command, [_paths(), *_common(), *settings])
+    return _signed(command, [_paths(), *_common(), *files, *settings])
 
 
 def _analyze_command(plugins: Plugins, debug: bool) -> Callable[..., None]:
@@ -142,6 +145,7 @@ def _run(
     values: dict[str, Any],
     settings: dict[str, dict[str, Any]],
     debug: bool,
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     from mira.cli.run import run
     from mira.writers import builtin_writers
@@ -150,7 +154,7 @@ def _run(
     given: dict[str, Any] = {name: tuple(v) if name in many else v for name, v in values.items()}
     options = Options(**given)
     writers = [*load_plugins().writers, *builtin_writers()]
-    code = run(tasks, paths, options, settings, writers, debug=debug)
+    code = run(tasks, paths, options, settings, writers, files=files, debug=debug)
     raise typer.Exit(code)
 
 

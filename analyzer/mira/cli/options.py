@@ -60,6 +60,19 @@ def parameters(declared: type, *, switches: bool = False) -> list[inspect.Parame
     return [_parameter(spec, types[spec.name], switches) for spec in dataclasses.fields(declared)]
 
 
+def file_parameters(formats: Mapping[str, str]) -> list[inspect.Parameter]:
+    """Make an option of each format that a task writes by a flag of its own; the values are their help."""
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[str | None, typer.Option(f"--{name}", help=help, metavar="FILE")],
+        )
+        for name, help in formats.items()
+    ]
+
+
 def _parameter(spec: dataclasses.Field[Any], annotation: Any, switches: bool) -> inspect.Parameter:
     kind, many = _plain(annotation)
     flag = "--" + spec.name.replace("_", "-")

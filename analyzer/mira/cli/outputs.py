@@ -81,16 +81,20 @@ class Outputs:
 
 
 def choose(
-    options: Options, tasks: Sequence[Task], items: Sequence[Input], writers: Sequence[Writer]
+    options: Options,
+    tasks: Sequence[Task],
+    items: Sequence[Input],
+    writers: Sequence[Writer],
+    files: Mapping[str, str],
 ) -> Outputs:
-    """Turn the output flags into targets.
+    """Turn the output flags into targets; ``files`` are those of a task's own flags, format -> path.
 
     Raises
     ------
     UsageError
         If flags cannot be combined, or a format cannot hold any task's result.
     """
-    _check_flags(options, len(items))
+    _check_flags(options, len(items), list(files))
     out_dir = options.out_dir or ""
     outputs = Outputs(out_dir)
     if options.out_dir is not None:
@@ -101,15 +105,17 @@ def choose(
         _give(outputs.named, _target(path, one_format, tasks, writers))
     if options.plot:
         _give(outputs.named, _target(options.plot, None, tasks, writers))
+    for name, path in files.items():
+        _give(outputs.named, _target(path, name, tasks, writers))
     if not (outputs.named or outputs.writers or options.json):
         for task in tasks:
             _give(outputs.named, (task, Target(STDOUT, _printed(task, one_format, writers))))
     return outputs
 
 
-def _check_flags(options: Options, count: int) -> None:
-    if count > 1 and (options.output or options.plot):
-        flag = "-o" if options.output else "--plot"
+def _check_flags(options: Options, count: int, files: Sequence[str]) -> None:
+    if count > 1 and (options.output or options.plot or files):
+        flag = "-o" if options.output else "--plot" if options.plot else f"--{files[0]}"
         raise UsageError(f"{flag} takes one recording, but there are {count}; use --out-dir DIR")
     if count > 1 and options.out_dir is None and not options.json:
         raise UsageError(f"{count} recordings need a place for their results: --out-dir DIR, or --json")

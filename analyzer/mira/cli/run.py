@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from importlib import import_module
 from threading import Thread
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mira import batch
@@ -33,9 +34,10 @@ def run(
     settings: Mapping[str, Mapping[str, Any]],
     writers: Sequence[Writer],
     *,
+    files: Mapping[str, str] = MappingProxyType({}),
     debug: bool = False,
 ) -> Exit:
-    """Listen to all recordings for all tasks and put the results where ``options`` say.
+    """Listen to all recordings for all tasks and put the results where ``options`` and ``files`` say.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def run(
     for task in tasks:
         make_settings(task, settings.get(task.name, {}))
     items = expand(paths)
-    outputs = choose(options, tasks, items, writers)
+    outputs = choose(options, tasks, items, writers, files)
     outputs.check_collisions(items, [t.name for t in tasks])
     _check_workers(options, items)
     this = _Run(tasks, items, options, settings, outputs, debug)

@@ -76,7 +76,7 @@ def write(result: Result, stream: BinaryIO, about: About) -> None:
     track = mido.MidiTrack()
     track.append(mido.MetaMessage("track_name", name="mira"))
     track.append(mido.MetaMessage("set_tempo", tempo=tempo))
-    if notes.bends is None:
+    if notes.bends is None or not notes.bent:
         track.append(mido.Message("program_change", program=notes.program))
         events = list(_sounding(played))
     else:

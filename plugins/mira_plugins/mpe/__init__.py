@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from mira.hooks import hookimpl
-from mira.results import Notes
+from mira.results import Notes, Result
 from mira.task import Activations, Task, setting
+from mira.writers import About, Writer
 
 _FOLDER = Path(__file__).parent
 
@@ -24,6 +26,10 @@ class TranscribeSettings:
     lowest: int = setting(21, "Lowest MIDI pitch to write", minimum=0, maximum=127)
     highest: int = setting(108, "Highest MIDI pitch to write", minimum=0, maximum=127)
     monophonic: bool = setting(False, "One note at a time, as for a voice or a flute")
+    bends: bool = setting(False, "Write pitch bends into MIDI files: vibrato, glides, tuning")
+    quantize: float = setting(
+        0.0, "Move notes to sixteenths at this tempo; 0 moves none", unit="bpm", minimum=0.0, maximum=960.0
+    )
     tempo: float = setting(
         120.0, "Tempo in the MIDI header; it moves no note", unit="bpm", minimum=4.0, maximum=960.0
     )
@@ -49,8 +55,22 @@ def mira_tasks() -> Iterable[Task]:
             decode=_decode,
             suffix=".mid",
             model=_FOLDER / "model.onnx",
+            files={"f0": "Write the pitches that sound, in Hz, every 10 ms, into this .csv file."},
         )
     ]
+
+
+def _write_f0(result: Result, stream: BinaryIO, about: About) -> None:
+    from mira.writers import csv
+
+    from mira_plugins.mpe.pitches import sounding_pitches
+
+    csv.write(sounding_pitches(cast(Notes, result)), stream, about)
+
+
+@hookimpl
+def mira_writers() -> Iterable[Writer]:
+    return [Writer("f0", (".f0.csv",), (Notes,), _write_f0)]
 
 
 @hookimpl

@@ -16,6 +16,9 @@ from mira.results import Notes
 from mira.task import Activations
 from numpy.typing import NDArray
 
+from mira_plugins.mpe.grid import quantized
+from mira_plugins.mpe.pitches import bends
+
 if TYPE_CHECKING:
     from mira_plugins.mpe import TranscribeSettings
 
@@ -69,8 +72,8 @@ def decode_notes(activations: Activations, settings: TranscribeSettings) -> Note
     Parameters
     ----------
     activations
-        Outputs ``onset``, ``frame``, ``offset`` (probabilities), ``shift`` (hops) and ``velocity`` (0 to 1);
-        tuned thresholds in ``defaults``.
+        Outputs ``onset``, ``frame``, ``offset`` (probabilities), ``shift`` (hops), ``velocity`` (0 to 1) and
+        ``deviation`` (semitones); tuned thresholds in ``defaults``.
     settings
         What the user asked for.
     """
@@ -87,16 +90,20 @@ def decode_notes(activations: Activations, settings: TranscribeSettings) -> Note
     if settings.monophonic:
         columns = _one_at_a_time(columns)
     start_s, end_s, pitch, loud, strength = columns
-    return Notes(
+    start_s, end_s, pitch = start_s.astype(np.float64), end_s.astype(np.float64), pitch.astype(np.int64)
+    notes = Notes(
         activations.duration_s,
-        start_s.astype(np.float64),
-        end_s.astype(np.float64),
-        pitch.astype(np.int64),
+        start_s,
+        end_s,
+        pitch,
         loud.astype(np.int64),
         np.clip(strength, 0, 1).astype(np.float64),
-        tempo_bpm=settings.tempo,
-        program=settings.program,
+        bends(activations, start_s, end_s, pitch - LOWEST_PITCH),
+        settings.bends,
+        settings.tempo,
+        settings.program,
     )
+    return quantized(notes, settings.quantize) if settings.quantize and len(pitch) else notes
 
 
 def _notes(activations: Activations, keys: slice, thresholds: Thresholds) -> tuple[NDArray[Any], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,13 +180,43 @@ def note_net(**sizes: Any) -> NoteNet:
     return NoteNet(NoteNetConfig(**told))
 
 
+class Deviation(nn.Module):
+    """Where between the keys a sound lies: features (batch, 3, 288, frame) -> semitones (batch, frame, 88).
+
+    The long windows' magnitudes at a pitch and its first partials are added up; of the three bins of a key
+    the strongest is taken, and the peak of the parabola through it and its neighbours, in decibels. Values
+    are -0.5 to 0.5; where a key does not sound they mean nothing.
+    """
+
+    partials = (1, 2, 3, 4)
+
+    def forward(self, features: Tensor) -> Tensor:
+        heard = torch.exp(features[:, 0]) - 1.0
+        offsets = [round(12 * _BINS * math.log2(h)) for h in self.partials]
+        rows = 1 + _BINS * N_PITCHES
+        heard = F.pad(heard, (0, 0, 1, max(offsets) + rows - heard.shape[1]))
+        level = torch.log(sum(heard[:, at : at + rows + 1] for at in offsets) + 1e-6)
+        # row j of ``level`` is bin j - 1; the tempered pitch of key k is bin 3 k + 1
+        bins = [level[:, j : j + _BINS * N_PITCHES : _BINS] for j in range(_BINS + 2)]
+        best, place = bins[1], torch.zeros_like(bins[1])
+        for j in range(1, _BINS + 1):
+            left, here, right = bins[j - 1], bins[j], bins[j + 1]
+            bend = (left - 2 * here + right).clamp(max=-1e-3)
+            peak = j - 2 + (0.5 * (left - right) / bend).clamp(-0.5, 0.5)
+            place = peak if j == 1 else torch.where(here > best, peak, place)
+            best = torch.maximum(best, here)
+        return (place / _BINS).transpose(1, 2)
+
+
 class Shipped(nn.Module):
-    """A :class:`NoteNet` as it is exported: probabilities instead of logits."""
+    """A :class:`NoteNet` as it is exported: probabilities instead of logits, and :class:`Deviation`."""
 
     def __init__(self, net: NoteNet) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.deviation = net, Deviation()
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
-        onset, frame, offset, shift, velocity = self.net(waveform)
-        return torch.sigmoid(onset), torch.sigmoid(frame), torch.sigmoid(offset), shift, velocity
+        features = self.net.front(waveform)
+        onset, frame, offset, shift, velocity = self.net.activations(features)
+        likely = (torch.sigmoid(logits) for logits in (onset, frame, offset))
+        return *likely, shift, velocity, self.deviation(features)

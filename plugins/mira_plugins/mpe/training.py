@@ -79,7 +79,7 @@ def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
         bins = np.arange(octave * int(told["octaves"]))
         hz = float(told["fmin_hz"]) * 2 ** (bins / octave)
         return shipment(recipe, net, [f"{f:.2f} Hz" for f in hz])
-    units = {"shift": "hops", "velocity": "0 to 1"}
+    units = {"shift": "hops", "velocity": "0 to 1", "deviation": "semitones"}
     hop = net.config.hop_length
     return Shipment(
         Shipped(net).eval(),

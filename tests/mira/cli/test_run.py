@@ -38,6 +38,14 @@ def test_suffix_picks_the_format_of_each_output(command: Command, music: Path) -
     assert json.loads(Path("y.json").read_text())["path"] == "music/a.wav"
 
 
+def test_a_format_with_a_flag_of_its_own_is_written_beside_the_others(command: Command, music: Path) -> None:
+    code, _, _ = command("hear", "music/a.wav", "-o", "a.mid", "--csv", "table.txt")
+    assert code == 0 and Path("a.mid").read_bytes()[:4] == b"MThd"
+    assert Path("table.txt").read_text().startswith("start_s,end_s,pitch")
+    code, _, err = command("hear", "music", "--out-dir", "out", "--csv", "table.csv")
+    assert code == 2 and "--csv takes one recording" in err and not Path("out").exists()
+
+
 def test_stdout_takes_any_format(command: Command, music: Path, home: Path) -> None:
     from fakes import start
 

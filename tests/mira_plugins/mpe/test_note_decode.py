@@ -17,7 +17,7 @@ C4 = 60 - 21
 
 
 def silence(frames: int = 100) -> dict[str, NDArray[np.float32]]:
-    names = ("onset", "frame", "offset", "shift", "velocity")
+    names = ("onset", "frame", "offset", "shift", "velocity", "deviation")
     return {name: np.zeros((frames, 88), np.float32) for name in names}
 
 
@@ -116,3 +116,15 @@ def test_notes_are_sorted_valid_and_of_one_pitch_never_overlap(seed: int, kind: 
     for pitch in set(notes.pitch.tolist()):
         own = notes.pitch == pitch
         assert (notes.end_s[own][:-1] <= notes.start_s[own][1:] + 1e-9).all()
+
+
+def test_a_note_follows_its_pitch_and_small_changes_are_left_out() -> None:
+    arrays = silence()
+    play(arrays, C4, 20, 39)
+    arrays["deviation"][20:30, C4] = 0.21
+    arrays["deviation"][30:40, C4] = -0.3
+    notes = decoded(arrays)
+    assert notes.bends is not None and not notes.bent
+    [curve] = notes.bends
+    assert curve.tolist() == [[0.0, pytest.approx(0.2)], [pytest.approx(10 * HOP_S), pytest.approx(-0.3)]]
+    assert decoded(arrays, bends=True).bent

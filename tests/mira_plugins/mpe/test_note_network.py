@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mira_plugins.mpe.network import FrontEnd, NoteNet, NoteNetConfig
+from mira_plugins.mpe.network import Deviation, FrontEnd, NoteNet, NoteNetConfig
 from mira_train.frontends.vqt import VQT
 
 
@@ -57,3 +57,20 @@ def test_a_click_stands_in_the_frame_nearest_to_it() -> None:
     audio = torch.zeros(1, 512 * 40)
     audio[0, 512 * 20] = 1.0
     assert vqt(audio)[0].argmax(dim=1).float().sub(20).abs().max() <= 1
+
+
+@pytest.mark.parametrize("pitch", [40, 57, 69, 88])
+@pytest.mark.parametrize("off", [-0.4, 0.0, 0.25])
+def test_a_tone_between_the_keys_is_found_where_it_is(pitch: int, off: float) -> None:
+    hz = 440 * 2 ** ((pitch + off - 69) / 12)
+    audio = sum(tone(h * hz, 512 * 60, gain=0.3 / h) for h in (1, 2, 3) if h * hz < 7000)
+    place = Deviation()(FrontEnd(16000, 512)(audio))[0, 30, pitch - 21]
+    assert float(place) == pytest.approx(off, abs=0.03)
+
+
+def test_vibrato_is_followed() -> None:
+    time_s = torch.arange(512 * 94) / 16000
+    wished = 0.4 * torch.sin(2 * np.pi * 5 * time_s)
+    audio = 0.3 * torch.sin(torch.cumsum(2 * np.pi * 440 * 2 ** (wished / 12) / 16000, 0))[None]
+    place = Deviation()(FrontEnd(16000, 512)(audio))[0, 20:70, 48]
+    assert (place - wished[::512][20:70]).abs().max() < 0.12
