@@ -74,6 +74,25 @@ def test_an_index_says_which_recordings_count_and_groups_them(tmp_path: Path) ->
         labelled_files(tmp_path)
 
 
+def test_a_pitch_curve_says_what_sounds_but_not_when_notes_begin(tmp_path: Path) -> None:
+    recording(tmp_path, "a", [(0.5, 1.0, 60)])
+    (tmp_path / "a.csv").write_text("time_s,freq_hz\n0.1,0\n0.2,440\n0.3,442\n0.4,0\n0.5,220\n")
+    [file] = labelled_files(tmp_path)
+    assert not file.timed
+    assert file.notes.T.tolist() == [pytest.approx([0.15, 0.35, 69, 0]), pytest.approx([0.45, 0.55, 57, 0])]
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [("0.1,440\nx,440\n", "line 3"), ("0.2,440\n0.1,440\n", "rise"), ("0.1,-1\n0.2,1\n", "0 or")],
+)
+def test_a_curve_that_is_none_is_refused(tmp_path: Path, lines: str, told: str) -> None:
+    recording(tmp_path, "a", [(0.5, 1.0, 60)])
+    (tmp_path / "a.csv").write_text("time_s,freq_hz\n" + lines)
+    with pytest.raises(DataError, match=told):
+        labelled_files(tmp_path)
+
+
 def test_a_model_is_scored_recording_by_recording(model: Path, tmp_path: Path) -> None:
     recording(tmp_path / "set", "a", [(0.5, 1.0, 60), (1.0, 1.5, 64)])
     recording(tmp_path / "set", "b", [])
@@ -123,7 +142,8 @@ def test_tuning_finds_the_thresholds_that_score_best_and_stamps_them(model: Path
     onset, frame = np.full((63, 88), 0.1, np.float32), np.full((63, 88), 0.05, np.float32)
     onset[16, 39], frame[16:31, 39] = 0.3, 0.7
     flat = np.zeros_like(onset)
-    arrays = {"onset": onset, "frame": frame, "offset": flat, "shift": flat, "velocity": flat + 0.5}
+    arrays = {"onset": onset, "frame": frame, "velocity": flat + 0.5}
+    arrays |= dict.fromkeys(("offset", "shift", "deviation"), flat)
     assert 0.1 < tune_mpe([(track, Activations(arrays, 16000, 512, 2.0))])["onset"] < 0.3
     mine = tmp_path / "mine.onnx"
     mine.write_bytes(model.read_bytes())

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,12 +62,11 @@ def tagging() -> Training:
     return find_training("tagging")
 
 
-def train(place: Path, out: str, *overrides: str, **options: bool) -> Outcome:
+def train(place: Path, out: str, *overrides: str, data: str = "set", **options: Any) -> Outcome:
     training = tagging()
     recipe = training.recipe(str(place / "tiny.yaml"), overrides)
-    return fit(
-        training, recipe, [str(place / "set.pyjama")], place / out, accelerator="cpu", workers=0, **options
-    )
+    sets = [str(place / f"{data}.pyjama")]
+    return fit(training, recipe, sets, place / out, accelerator="cpu", workers=0, **options)
 
 
 def curve(folder: Path) -> list[dict[str, str]]:
@@ -111,6 +111,18 @@ def test_a_run_tells_what_it_was_made_from(place: Path) -> None:
     assert split.valid == ("set/0.wav", "set/4.wav", "set/8.wav") and len(split.train) == 6
     _, told = runs.read_weights(place / "run" / runs.WEIGHTS)
     assert told["recipe_sha256"] == run.recipe.hash
+
+
+def test_training_goes_on_from_weights_and_remembers_what_they_learnt_from(place: Path) -> None:
+    train(place, "first", "training.epochs=1")
+    for path in place.glob("set*"):
+        path.rename(path.with_name(path.name.replace("set", "other")))
+    still = ["training.epochs=1", "training.learning_rate=0"]
+    weights = place / "first" / runs.WEIGHTS
+    train(place, "second", *still, data="other", weights=weights)
+    before, after = (runs.read_weights(place / run / runs.WEIGHTS)[0] for run in ("first", "second"))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [s["name"] for s in runs.sets_of(place / "second" / runs.WEIGHTS)] == ["other", "set"]
 
 
 def test_validation_sees_every_patch_once(place: Path) -> None:

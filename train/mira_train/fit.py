@@ -53,6 +53,7 @@ def fit(
     out: Path,
     *,
     encoder: Path | None = None,
+    weights: Path | None = None,
     resume: bool = False,
     force: bool = False,
     devices: int = 1,
@@ -75,6 +76,8 @@ def fit(
         Folder of the run.
     encoder
         Run, or weights, of the recipe that this one stands on.
+    weights
+        Where the network starts instead of at random; what they learnt from is counted to the run's data.
     resume, force
         Go on from the last epoch; start anew where there is a run.
     devices, strategy, accelerator
@@ -105,7 +108,9 @@ def fit(
     module = training.module.lightning_module(recipe, encoder)
     data = training.module.data_module(recipe, sets, workers=_workers(workers))
     if last is None:
-        _begin(out, training.task, recipe, data, force)
+        if weights is not None:
+            runs.load_weights(weights, module.net, None)
+        _begin(out, training.task, recipe, data, weights, force)
     else:
         _same_split(out / runs.SPLIT, data.split)
     curve = Curve(out / runs.CURVE)
@@ -222,8 +227,9 @@ def _last_checkpoint(out: Path, recipe: Recipe) -> Path:
 
 
 @rank_zero_only
-def _begin(out: Path, task: str, recipe: Recipe, data: Any, force: bool) -> None:
+def _begin(out: Path, task: str, recipe: Recipe, data: Any, weights: Path | None, force: bool) -> None:
     told = [source for dataset in data.sets for source in sources(dataset)]
+    told += [source for source in (runs.sets_of(weights) if weights else ()) if source not in told]
     runs.begin(out, task, recipe, told, force=force)
     data.split.save(out / runs.SPLIT)
 
@@ -242,7 +248,8 @@ def _keep_best(
     if trainer.is_global_zero:
         state, _ = runs.read_weights(Path(kept.best_model_path))
         module.net.load_state_dict(state)  # type: ignore[union-attr]
-        runs.save_weights(out / runs.WEIGHTS, module.net, runs.stamp(task, recipe))  # type: ignore[arg-type]
+        told = runs.stamp(task, recipe, runs.Run.open(out).about["data"])
+        runs.save_weights(out / runs.WEIGHTS, module.net, told)  # type: ignore[arg-type]
     return float(kept.best_model_score) if kept.best_model_score is not None else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""Recordings with a csv of notes beside each: the simplest form of a user's own set."""
+"""Recordings with a csv of notes, or of a pitch curve, beside each: the simplest form of a user's own set."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mira.writers.text import printable
 from numpy.typing import NDArray
 
 COLUMNS = ("onset_s", "offset_s", "pitch")
+CURVE = ("time_s", "freq_hz")
 INDEX = "index.csv"
 
 
@@ -29,11 +30,14 @@ class LabelledFile:
         where unknown); sorted by onset.
     family
         What it is scored together with, from ``index.csv``.
+    timed
+        Whether the notes begin and end where it says; those of a pitch curve do not.
     """
 
     audio: Path
     notes: NDArray[np.float64]
     family: str = "all"
+    timed: bool = True
 
     @property
     def name(self) -> str:
@@ -44,8 +48,10 @@ class LabelledFile:
 def labelled_files(folder: Path) -> list[LabelledFile]:
     """Recordings of a folder and of those below it, each with its notes in a csv of the same name.
 
-    The csv has the columns ``onset_s``, ``offset_s``, ``pitch`` and perhaps ``velocity``. An ``index.csv``
-    with a column ``stem`` or ``file`` says which recordings count; its column ``family`` groups them.
+    The csv has the columns ``onset_s``, ``offset_s``, ``pitch`` and perhaps ``velocity``; or ``time_s`` and
+    ``freq_hz`` (0 where nothing sounds) at even steps, as pitch trackers write for one voice. An
+    ``index.csv`` with a column ``stem`` or ``file`` says which recordings count; its column ``family`` groups
+    them.
 
     Raises
     ------
@@ -62,7 +68,9 @@ def labelled_files(folder: Path) -> list[LabelledFile]:
         if audio is None:
             raise DataError(f"{printable(path)}: no recording of that name beside it; put one there")
         family = listed.pop(name) if listed is not None else "all"
-        found.append(LabelledFile(audio, read_notes(path), family))
+        curve = _is_curve(path)
+        notes = read_curve(path) if curve else read_notes(path)
+        found.append(LabelledFile(audio, notes, family, timed=not curve))
     if listed:
         raise DataError(f"{printable(folder / INDEX)}: '{next(iter(listed))}' has no csv; mend the index")
     if not found:
@@ -101,6 +109,32 @@ def read_notes(path: Path) -> NDArray[np.float64]:
     notes = np.array(sorted(rows), dtype=np.float64).reshape(-1, 4).T
     notes[:1] = np.maximum(notes[:1], 0.0)
     return notes
+
+
+def read_curve(path: Path) -> NDArray[np.float64]:
+    """A pitch curve as stretches of one key, in the form of notes; see :class:`LabelledFile`."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        try:
+            rows = [(float(row["time_s"]), float(row["freq_hz"])) for row in reader]
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{printable(path)}: line {reader.line_num}: not a time and a frequency"
+            ) from error
+    times, hz = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    if len(times) < 2 or not (np.diff(times) > 0).all() or not (np.isfinite(hz) & (hz >= 0)).all():
+        raise DataError(f"{printable(path)}: times must rise, and frequencies be 0 or more")
+    step = float(np.median(np.diff(times)))
+    key = np.where(hz > 0, np.rint(69 + 12 * np.log2(np.maximum(hz, 1e-6) / 440)), 0)
+    edges = np.flatnonzero(np.diff(key, prepend=np.nan, append=np.nan))
+    start_s, end_s = times[edges[:-1]] - step / 2, times[edges[1:] - 1] + step / 2
+    notes = np.stack([np.maximum(start_s, 0), end_s, key[edges[:-1]], np.zeros(len(edges) - 1)])
+    return notes[:, notes[2] > 0]
+
+
+def _is_curve(path: Path) -> bool:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        return set(CURVE) <= set(next(csv.reader(file), ()))
 
 
 def _recording_of(path: Path) -> Path | None:

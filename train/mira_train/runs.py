@@ -87,7 +87,7 @@ class Run:
 
 
 def begin(folder: Path, task: str, recipe: Recipe, sets: Sequence[Mapping[str, str]], *, force: bool) -> None:
-    """Make the folder of a run and say what it will be.
+    """Make the folder of a run and say what it will be; ``sets`` have ``name`` and ``terms``.
 
     Raises
     ------
@@ -117,9 +117,15 @@ def begin(folder: Path, task: str, recipe: Recipe, sets: Sequence[Mapping[str, s
         (folder / name).unlink(missing_ok=True)
 
 
-def stamp(task: str, recipe: Recipe) -> dict[str, str]:
-    """What checkpoints and weights carry."""
-    return {"task": task, "recipe": recipe.name, "recipe_sha256": recipe.hash, "mira": __version__}
+def stamp(task: str, recipe: Recipe, sets: Sequence[Mapping[str, str]] = ()) -> dict[str, str]:
+    """What checkpoints and weights carry; ``sets`` is what they have learnt from."""
+    told = {"task": task, "recipe": recipe.name, "recipe_sha256": recipe.hash, "mira": __version__}
+    return told | ({"data": json.dumps(list(sets))} if sets else {})
+
+
+def sets_of(path: Path) -> list[dict[str, str]]:
+    """Data sets, with ``name`` and ``terms``, that weights have learnt from as far as they say so."""
+    return json.loads(read_weights(path)[1].get("data", "[]"))
 
 
 def check_stamp(path: Path, found: Mapping[str, Any] | None, recipe: Recipe) -> None:
@@ -144,7 +150,7 @@ def save_weights(path: Path, net: nn.Module, told: Mapping[str, str]) -> None:
         save_file(state, temporary, dict(told))
 
 
-def load_weights(source: Path, net: nn.Module, recipe: Recipe | str) -> None:
+def load_weights(source: Path, net: nn.Module, recipe: Recipe | str | None) -> None:
     """Put stored weights into a network.
 
     Parameters
@@ -154,7 +160,7 @@ def load_weights(source: Path, net: nn.Module, recipe: Recipe | str) -> None:
     net
         Is changed.
     recipe
-        What must have made them; its name alone where the rest does not matter.
+        What must have made them; its name alone where the rest does not matter; None: whatever fits.
 
     Raises
     ------
@@ -165,7 +171,7 @@ def load_weights(source: Path, net: nn.Module, recipe: Recipe | str) -> None:
     state, told = read_weights(path)
     if isinstance(recipe, Recipe):
         check_stamp(path, told, recipe)
-    elif told.get("recipe") != recipe:
+    elif recipe is not None and told.get("recipe") != recipe:
         raise ModelError(f"{printable(path)}: made by '{told.get('recipe')}', but '{recipe}' is needed")
     try:
         net.load_state_dict(state)

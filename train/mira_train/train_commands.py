@@ -51,6 +51,10 @@ def _train(
     encoder: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Run of the recipe that this one stands on.")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Go on from these weights instead of from random ones."),
+    ] = None,
     devices: Annotated[int, typer.Option(metavar="N", min=1, help="Processes or GPUs.")] = 1,
     strategy: Annotated[str, typer.Option(metavar="NAME", help="ddp for several devices.")] = "auto",
 ) -> None:
@@ -62,6 +66,8 @@ def _train(
         from mira_train.plugin import find_training
     if resume and force:
         raise UsageError("--resume goes on and --force starts anew; give one of them")
+    if resume and weights:
+        raise UsageError("--resume goes on from the run's own weights; leave out --weights")
     if strategy not in ("auto", "ddp"):
         raise UsageError(f"--strategy is '{strategy}', but must be auto or ddp")
     training = find_training(task)
@@ -81,6 +87,7 @@ def _train(
         data,
         folder,
         encoder=encoder,
+        weights=weights,
         resume=resume,
         force=force,
         devices=devices,

@@ -28,7 +28,10 @@ Pitches = tuple[Floats, list[Floats]]
 def tracks(names: Sequence[str]) -> list[Track]:
     """Recordings of sets with ``pitchmidi`` or ``f0multi``, and of folders with a csv beside each."""
     plain = [n for n in names if Path(n).is_dir() and not any(Path(n).glob("*.pyjama"))]
-    found = [Track(f.name, f.family, f.audio, f.notes) for n in plain for f in labelled_files(Path(n))]
+    found = []
+    for f in (f for n in plain for f in labelled_files(Path(n))):
+        truth = f.notes if f.timed else sounding(f.notes[:3], float(f.notes[1].max(initial=0.0)))
+        found.append(Track(f.name, f.family, f.audio, truth))
     for dataset in find_sets([n for n in names if n not in plain]):
         for item in recordings([dataset]):
             if item.entry["pitchmidi"]:

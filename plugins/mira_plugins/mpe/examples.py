@@ -13,15 +13,17 @@ import soxr
 import torch
 from mira.audio import open_audio
 from mira.errors import DataError
+from mira.inputs import AUDIO_SUFFIXES
+from mira.writers.text import printable
 from mira_train.data.hdf5 import AudioReader
 from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split, split_groups
 from mira_train.document import nearest
-from mira_train.labelled import LabelledFile, labelled_files, terms_of
+from mira_train.labelled import labelled_files, terms_of
 from mira_train.patches import loader
 from mira_train.recipe import Recipe
 from mira_train.sets import Recording, divide, find_sets, recordings
-from mira_train.synth.augment import resampled, spoil
+from mira_train.synth.augment import load_rooms, resampled, spoil
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
@@ -93,6 +95,8 @@ class Spoiling:
         Share to which a second crop is added.
     spoiled
         Whether rooms, tone, noise and level change.
+    rooms, noises
+        Folders of impulse responses, and of recordings without notes, for that.
     """
 
     moved: float = 0.0
@@ -100,6 +104,8 @@ class Spoiling:
     cents: float = 0.0
     mixed: float = 0.0
     spoiled: bool = False
+    rooms: Path | None = None
+    noises: Path | None = None
 
     @classmethod
     def of(cls, recipe: Recipe) -> Spoiling:
@@ -114,6 +120,7 @@ class Spoiling:
                     made["mixed"] = step.options.get("p", 0.25)
                 case "spoil":
                     made["spoiled"] = True
+                    made |= {k: Path(step.options[k]) for k in ("rooms", "noises") if k in step.options}
                 case other:
                     hint = nearest(other, ("move", "mix", "spoil"))
                     raise DataError(f"data.augment: nothing is called '{other}'{hint}")
@@ -216,15 +223,16 @@ def _merged(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.
 
 
 class NoteData(lightning.LightningDataModule):
-    """Labelled recordings as random crops; sets are drawn by the square root of their hours.
+    """Labelled recordings as random crops; sets, and families within them, are drawn by the square root of
+    their hours.
 
     Parameters
     ----------
     recipe
         Its ``data``, ``frontend.sample_rate`` and ``training`` count.
     sets
-        Data sets (:func:`mira_train.sets.find_sets`), or folders of recordings with a csv of notes beside
-        each.
+        Data sets (:func:`mira_train.sets.find_sets`), or folders of recordings with a csv beside each
+        (:func:`mira_train.labelled.labelled_files`).
     workers
         Processes that load; 0: this one.
     """
@@ -239,7 +247,9 @@ class NoteData(lightning.LightningDataModule):
         self._stored = recordings(self.sets, recipe.data.target) if self.sets else []
         self._files = {f"{Path(s).name}/{f.name}": f for s in plain for f in labelled_files(Path(s))}
         self.split = self._divide()
-        self.sets += [DataSet(Path(s).name, (), terms=terms_of(Path(s)), folder=Path(s)) for s in plain]
+        told = Spoiling.of(recipe)
+        folders = [Path(s) for s in plain] + [f for f in (told.rooms, told.noises) if f is not None]
+        self.sets += [DataSet(f.name, (), terms=terms_of(f), folder=f) for f in folders]
 
     def _divide(self) -> Split:
         told = self.recipe.data.split
@@ -275,6 +285,8 @@ class NoteData(lightning.LightningDataModule):
             spoiling=spoiling,
             length=crops if even else min(crops, VALID_PER_EPOCH),
             seed=told.seed,
+            rooms=load_rooms(spoiling.rooms, self.rate) if spoiling.rooms else (),
+            noises=_load_noises(spoiling.noises, self.rate) if spoiling.noises else (),
         )
         return loader(
             examples,
@@ -291,7 +303,8 @@ class NoteData(lightning.LightningDataModule):
         clips = [self._of_set(r) for r in self._stored if r.name in names]
         for name, file in self._files.items():
             if name in names:
-                clips.append(LabelledAudio(_read(file, self.rate), file.notes, name.split("/")[0]))
+                group = f"{name.split('/')[0]}/{file.family}"
+                clips.append(LabelledAudio(_read(file.audio, self.rate), file.notes, group, file.timed))
         if not clips:
             raise DataError(f"split: nothing is in its part '{part}'; add recordings")
         return clips
@@ -314,7 +327,15 @@ def notes_of(recording: Recording, name: str) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64).reshape(-1, 4).T
 
 
-def _read(file: LabelledFile, rate: int) -> NDArray[np.int16]:
-    with open_audio(file.audio, rate) as audio:
+def _load_noises(folder: Path, rate: int) -> list[NDArray[np.float32]]:
+    """Recordings of a folder and of those below it."""
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in AUDIO_SUFFIXES)
+    if not paths:
+        raise DataError(f"{printable(folder)}: holds no recordings of noise")
+    return [_as_float(_read(path, rate)) for path in paths]
+
+
+def _read(path: Path, rate: int) -> NDArray[np.int16]:
+    with open_audio(path, rate) as audio:
         parts = [np.round(np.clip(block, -1, 1) * 32767).astype(np.int16) for block in audio]
     return np.concatenate(parts)
