@@ -14,6 +14,7 @@ from torch import nn
 from mira_train.frontends.cqt import CQT, HCQT, Chroma
 from mira_train.frontends.learned import TCN, LearnedConv1d, SincNet, StackedChroma, Waveform
 from mira_train.frontends.nnls import NNLSChroma
+from mira_train.frontends.reference import NNAudioCQT, NNAudioLogMel
 from mira_train.frontends.spectrum import LogMel
 
 FRONTENDS: Final[Mapping[str, type[nn.Module]]] = {
@@ -27,6 +28,8 @@ FRONTENDS: Final[Mapping[str, type[nn.Module]]] = {
     "conv1d": LearnedConv1d,
     "tcn": TCN,
     "stacked_chroma": StackedChroma,
+    "nnaudio_cqt": NNAudioCQT,
+    "nnaudio_log_mel": NNAudioLogMel,
 }
 """Front ends by the names that recipes use; constructor arguments are their options."""
 
@@ -45,6 +48,8 @@ __all__ = [
     "Chroma",
     "LearnedConv1d",
     "LogMel",
+    "NNAudioCQT",
+    "NNAudioLogMel",
     "NNLSChroma",
     "SincNet",
     "StackedChroma",

@@ -19,11 +19,11 @@ class HCQT(nn.Module):
     Parameters
     ----------
     sample_rate, hop_length
-        Hz and samples; the hop must be a multiple of 16 for six octaves.
+        Hz and samples.
     fmin_hz
         Lowest bin of the channel of harmonic 1.
     bins_per_octave, octaves
-        ``octaves`` must be even.
+        Resolution and range.
     harmonics
         One channel each; its lowest bin is ``harmonic * fmin_hz``.
     log
@@ -86,7 +86,7 @@ class Chroma(nn.Module):
     sample_rate, hop_length
         Hz and samples.
     octaves
-        From C1; even.
+        From C1.
     """
 
     fold: Tensor

@@ -1,8 +1,9 @@
 """Variable-Q transform as a cascade of convolutions, exportable to ONNX with a dynamic time axis.
 
-Every two octaves the signal is decimated by four; each pair of octaves is then one strided convolution with
-complex Hann kernels. So the lowest octaves cost as little as the highest (Schörkhuber & Klapuri 2010; here in
-the time domain, with the bandwidth offset ``gamma_hz`` of Schörkhuber et al. 2014).
+The signal is decimated by four again and again; each octave is one strided convolution with complex Hann
+kernels at the lowest rate that still carries it. So the lowest octaves cost as little as the highest
+(Schörkhuber & Klapuri 2010; here in the time domain, with the bandwidth offset ``gamma_hz`` of Schörkhuber et
+al. 2014).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 _DECIMATION = 4
+_PASSED = 0.44
+"""Highest frequency that decimation leaves as it is, as a share of the new sample rate."""
 _BLOCK = 32
 """Output samples of the decimator computed by one column of its convolution."""
 
@@ -55,11 +58,11 @@ class VQT(nn.Module):
     Parameters
     ----------
     sample_rate, hop_length
-        Hz and samples; ``hop_length`` must be a multiple of ``4 ** (octaves / 2 - 1)``.
+        Hz and samples; the more often ``hop_length`` divides by four, the cheaper are low octaves.
     fmin_hz
         Centre of the lowest bin.
     bins_per_octave, octaves
-        ``octaves`` must be even.
+        Resolution and range.
     filter_scale
         Window lengths relative to the full Q of ``bins_per_octave``.
     gamma_hz
@@ -78,46 +81,51 @@ class VQT(nn.Module):
         gamma_hz: float = 0.0,
     ) -> None:
         super().__init__()
-        stages = octaves // 2
-        if octaves % 2 or hop_length % _DECIMATION ** (stages - 1):
-            raise ValueError("octaves must be even and the hop a multiple of 4 ** (octaves / 2 - 1)")
         self.sample_rate, self.hop_length = sample_rate, hop_length
         self.n_bins = bins_per_octave * octaves
         self.freqs_hz = fmin_hz * 2 ** (np.arange(self.n_bins) / bins_per_octave)
         quality = filter_scale / (2 ** (1 / bins_per_octave) - 1)
         self.window_s = quality / (self.freqs_hz + gamma_hz)
         self.decimate = Decimate()
-        per_stage = 2 * bins_per_octave
-        for stage in range(stages):
-            low = self.n_bins - per_stage * (stage + 1)
-            chosen = slice(low, low + per_stage)
-            rate = sample_rate / _DECIMATION**stage
-            kernel = _kernels(self.freqs_hz[chosen], self.window_s[chosen], rate)
-            self.register_buffer(f"kernel{stage}", torch.from_numpy(kernel), persistent=False)
-        self.stages = stages
+        self.decimated: list[int] = []
+        """How often the signal is decimated for each octave, from the lowest."""
+        for octave in range(octaves):
+            chosen = slice(octave * bins_per_octave, (octave + 1) * bins_per_octave)
+            times = _decimations(sample_rate, hop_length, self.freqs_hz[chosen].max())
+            kernel = _kernels(self.freqs_hz[chosen], self.window_s[chosen], sample_rate / _DECIMATION**times)
+            self.register_buffer(f"kernel{octave}", torch.from_numpy(kernel), persistent=False)
+            self.decimated.append(times)
 
     @property
     def reach(self) -> int:
         """Samples on either side of a frame's centre that its values depend on (rounded up)."""
-        decimators = sum(80 * _DECIMATION**stage for stage in range(self.stages - 1))
+        decimators = sum(80 * _DECIMATION**i for i in range(max(self.decimated)))
         return math.ceil(self.window_s.max() * self.sample_rate / 2) + decimators
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n) -> (batch, n_bins, n // hop); frame k is centred on sample k * hop."""
         frames = x.shape[-1] // self.hop_length
-        # Room for the last frames of every stage: decimators drop what does not fill a block.
-        x = F.pad(x.unsqueeze(1), (0, _BLOCK * _DECIMATION**self.stages))
+        # Room for the last frames of every octave: decimators drop what does not fill a block.
+        signals = [F.pad(x.unsqueeze(1), (0, _BLOCK * _DECIMATION ** (max(self.decimated) + 1)))]
+        for _ in range(max(self.decimated)):
+            signals.append(self.decimate(signals[-1]))
         parts = []
-        for stage in range(self.stages):
-            if stage:
-                x = self.decimate(x)
-            kernel = getattr(self, f"kernel{stage}")
-            hop = self.hop_length // _DECIMATION**stage
+        for octave, times in enumerate(self.decimated):
+            kernel = getattr(self, f"kernel{octave}")
             half = kernel.shape[-1] // 2
-            out = F.conv1d(F.pad(x, (half, half)), kernel, stride=hop)[..., :frames]
+            padded = F.pad(signals[times], (half, half))
+            out = F.conv1d(padded, kernel, stride=self.hop_length // _DECIMATION**times)[..., :frames]
             real, imag = out.chunk(2, dim=1)
             parts.append(torch.sqrt(real * real + imag * imag + 1e-16))
-        return torch.cat(parts[::-1], dim=1)
+        return torch.cat(parts, dim=1)
+
+
+def _decimations(sample_rate: int, hop_length: int, highest_hz: float) -> int:
+    """How often a signal can be decimated: the hop stays whole, and the highest bin is passed."""
+    times = 1
+    while hop_length % (step := _DECIMATION**times) == 0 and highest_hz <= _PASSED * sample_rate / step:
+        times += 1
+    return times - 1
 
 
 def _kernels(
