@@ -94,7 +94,7 @@ class Session:
         core = max(1, round(self.chunk_s * card.sample_rate / card.hop_length))
         gathered: dict[str, NDArray[np.float32]] = {}
         duration_s = 0.0
-        for chunk, first, frames, heard in _chunks(blocks, card.hop_length, left, core, right):
+        for chunk, first, frames, heard in chunks(blocks, card.hop_length, left, core, right):
             for name, values in zip(self._names, self._infer(chunk)):
                 gathered[name] = _append(gathered.get(name), values[0, first : first + frames])
             duration_s = heard / card.sample_rate
@@ -136,7 +136,7 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _chunks(
+def chunks(
     blocks: Iterable[NDArray[np.float32]], hop: int, left: int, core: int, right: int
 ) -> Iterator[tuple[NDArray[np.float32], int, int, int]]:
     """Cut a recording into chunks of ``left + core + right`` frames that overlap by ``left + right``.

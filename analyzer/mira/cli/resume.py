@@ -42,7 +42,7 @@ class Ledger:
         warn: Callable[[str], None],
     ) -> None:
         self._store = Store(default_path(), warn)
-        self._made_by = {name: _made_by(task, settings.get(name, {})) for name, task in tasks.items()}
+        self._made_by = {name: made_by(task, settings.get(name, {})) for name, task in tasks.items()}
         self._content: dict[str, str] = {}
 
     def begin(self, path: str) -> bool:
@@ -95,7 +95,7 @@ class Ledger:
         return result_key(self._content[path], task, graphs, settings)
 
 
-def _made_by(task: Task, given: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
+def made_by(task: Task, given: Mapping[str, Any]) -> tuple[list[str], dict[str, Any]]:
     """Hashes of the models behind a task, and all its settings in force."""
     from mira.plugins import load_plugins
 

@@ -24,8 +24,8 @@ def cut_graph(model: bytes, start: str, ends: Sequence[str]) -> bytes:
     ModelError
         If the model has no such output, or the ends cannot be reached from it alone.
     """
-    fields = list(_fields(model))
-    graph = list(_fields(next(content for number, _, content in fields if number == _GRAPH)))
+    fields = list(fields(model))
+    graph = list(fields(next(content for number, _, content in fields if number == _GRAPH)))
     outputs = {_name(content, _VALUE_NAME): content for number, _, content in graph if number == _OUTPUT}
     missing = [name for name in (start, *ends) if name not in outputs]
     if missing:
@@ -35,15 +35,15 @@ def cut_graph(model: bytes, start: str, ends: Sequence[str]) -> bytes:
     inputs = {_name(content, _VALUE_NAME) for number, _, content in graph if number == _INPUT}
     if needed & inputs:
         raise ModelError(f"the model's outputs do not depend on '{start}' alone, so it cannot be cut there")
-    body = b"".join(_encode(_NODE, node) for node in kept)
+    body = b"".join(encode(_NODE, node) for node in kept)
     for number, kind, content in graph:
         if number in (_NODE, _INPUT, _OUTPUT, _VALUE_INFO):
             continue
         if number != _INITIALIZER or _name(content, _TENSOR_NAME) in needed:
-            body += _encode(number, content, kind)
-    body += _encode(_INPUT, outputs[start]) + b"".join(_encode(_OUTPUT, outputs[name]) for name in ends)
+            body += encode(number, content, kind)
+    body += encode(_INPUT, outputs[start]) + b"".join(encode(_OUTPUT, outputs[name]) for name in ends)
     return b"".join(
-        _encode(number, body if number == _GRAPH else content, kind) for number, kind, content in fields
+        encode(number, body if number == _GRAPH else content, kind) for number, kind, content in fields
     )
 
 
@@ -51,7 +51,7 @@ def _upstream(nodes: Sequence[bytes], start: str, ends: Sequence[str]) -> tuple[
     """Nodes between the start and the ends, in order, and all tensors that they read."""
     needed, kept = set(ends), []
     for node in reversed(nodes):
-        parts = [(number, content.decode()) for number, _, content in _fields(node) if number <= _NODE_OUTPUT]
+        parts = [(number, content.decode()) for number, _, content in fields(node) if number <= _NODE_OUTPUT]
         made = {name for number, name in parts if number == _NODE_OUTPUT}
         if start not in made and made & needed:
             kept.append(node)
@@ -60,10 +60,10 @@ def _upstream(nodes: Sequence[bytes], start: str, ends: Sequence[str]) -> tuple[
 
 
 def _name(message: bytes, number: int) -> str:
-    return next((content.decode() for found, _, content in _fields(message) if found == number), "")
+    return next((content.decode() for found, _, content in fields(message) if found == number), "")
 
 
-def _fields(message: bytes) -> Iterator[Field]:
+def fields(message: bytes) -> Iterator[Field]:
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)
@@ -89,7 +89,7 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
             return value, place
 
 
-def _encode(number: int, content: bytes, kind: int = 2) -> bytes:
+def encode(number: int, content: bytes, kind: int = 2) -> bytes:
     length = _encode_varint(len(content)) if kind == 2 else b""
     return _encode_varint(number << 3 | kind) + length + content
 
