@@ -16,6 +16,7 @@ from mira_train.demo import SOUNDFONTS, chord_set, note_set
 from mira_train.synth import render as rendering
 from mira_train.synth.render import Material, render
 from mira_train.synth.score import Part, excerpt, loosen, read_midi, without_overlaps
+from mira_train.synth.soundfont import SoundFont
 from mira_train.synth.tones import render_tones
 
 FONTS = [p for folder in SOUNDFONTS for p in sorted(Path(folder).glob("*.sf2"))]
@@ -103,6 +104,23 @@ def test_the_set_is_the_same_whatever_the_number_of_processes(
     assert all("licence" in source for source in told["sources"])
     with pytest.raises(OutputError, match="--force"):
         render(tmp_path / "one", made, hours=hours)
+
+
+def test_a_part_sounds_the_same_whatever_was_played_before() -> None:
+    assert FONTS, "this test needs a SoundFont: apt install fluid-soundfont-gm"
+    notes = np.arange(12)
+    part = Part(notes / 10, notes / 10 + 0.3, 50 + 2 * notes, np.full(12, 80))
+    fresh = SoundFont(FONTS[0], 16000).render(part, 1.5, program=48)
+    used = SoundFont(FONTS[0], 16000)
+    used.render(part, 0.9, program=5, detune_cents=20)
+    used.attack_s(73, 60)
+    assert np.array_equal(used.render(part, 1.5, program=48), fresh) and np.abs(fresh).max() > 0.01
+
+
+def test_a_file_that_is_no_soundfont_is_named(tmp_path: Path) -> None:
+    (tmp_path / "font.sf2").write_bytes(b"RIFF")
+    with pytest.raises(DataError, match=r"font\.sf2: not a SoundFont"):
+        SoundFont(tmp_path / "font.sf2", 16000)
 
 
 def test_the_pedal_prolongs_notes(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ctypes import c_int, c_void_p
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
@@ -17,8 +22,7 @@ _RENDER_RATE = 32000
 _BEND_STEP_S = 0.01
 _SLOW_ATTACK_S = 0.03
 _LISTENER_S = 0.015
-_DITHER = 48000
-"""Length of FluidSynth's table of dither noise, also a whole number of its blocks."""
+_PLAYER = {"synth.reverb.active": 0, "synth.chorus.active": 0, "synth.polyphony": 256}
 
 
 class SoundFont:
@@ -40,13 +44,21 @@ class SoundFont:
                 "rendering needs FluidSynth: apt install fluidsynth, then pip install 'mira-audio[train]'"
             ) from error
         self.path, self.sample_rate = path, sample_rate
-        self._synth = fluidsynth.Synth(gain=0.5, samplerate=float(_RENDER_RATE))
-        self._synth.setting("synth.reverb.active", 0)
-        self._synth.setting("synth.chorus.active", 0)
-        self._synth.setting("synth.polyphony", 256)
-        self._bank = self._synth.sfload(str(path))
-        if self._bank < 0:
+        self._synth = partial(
+            fluidsynth.Synth, gain=0.5, samplerate=float(_RENDER_RATE), channels=16, **_PLAYER
+        )
+        self._add, self._remove = (
+            fluidsynth.cfunc(
+                f"fluid_synth_{verb}_sfont", c_int, ("synth", c_void_p, 1), ("font", c_void_p, 1)
+            )
+            for verb in ("add", "remove")
+        )
+        _silence(fluidsynth)
+        self._keeper = self._synth()
+        bank = self._keeper.sfload(str(path))
+        if bank < 0:
             raise DataError(f"{path}: not a SoundFont that FluidSynth can read")
+        self._font = fluidsynth.fluid_synth_get_sfont_by_id(self._keeper.synth, bank)
         self._attacks: dict[tuple[int, int], float] = {}
 
     def render(
@@ -70,34 +82,40 @@ class SoundFont:
         scoop_cents
             Each note starts this far from its pitch and glides there in about 60 ms.
         """
-        synth = self._synth
-        synth.system_reset()
-        channel = 9 if part.is_drum else 0
-        synth.program_select(channel, self._bank, 128 if part.is_drum else 0, program)
         events = [(s, 1, int(p), int(v)) for s, p, v in zip(part.start_s, part.pitch, part.velocity)]
         events += [(e, 0, int(p), 0) for e, p in zip(part.end_s, part.pitch)]
         if not part.is_drum:
             events += [(t, 2, b, 0) for t, b in _bends(part, length_s, detune_cents, vibrato, scoop_cents)]
-        chunks, done = [], 0
-        for time, kind, value, velocity in sorted(events):
-            frame = min(round(time * _RENDER_RATE), round(length_s * _RENDER_RATE))
-            if frame > done:
-                chunks.append(synth.get_samples(frame - done))
-                done = frame
-            if kind == 1:
-                synth.noteon(channel, value, velocity)
-            elif kind == 0:
-                synth.noteoff(channel, value)
-            else:
-                synth.pitch_bend(channel, value)
-        total = round(length_s * _RENDER_RATE)
-        if total > done:
-            chunks.append(synth.get_samples(total - done))
-        # Each rendering begins at the start of the dither table, so that it is the same whatever came before.
-        synth.get_samples(-total % _DITHER)
+        channel, total = 9 if part.is_drum else 0, round(length_s * _RENDER_RATE)
+        with self._player() as (synth, bank):
+            synth.program_select(channel, bank, 128 if part.is_drum else 0, program)
+            chunks, done = [], 0
+            for time, kind, value, velocity in sorted(events):
+                frame = min(round(time * _RENDER_RATE), total)
+                if frame > done:
+                    chunks.append(synth.get_samples(frame - done))
+                    done = frame
+                if kind == 1:
+                    synth.noteon(channel, value, velocity)
+                elif kind == 0:
+                    synth.noteoff(channel, value)
+                else:
+                    synth.pitch_bend(channel, value)
+            if total > done:
+                chunks.append(synth.get_samples(total - done))
         stereo = np.concatenate(chunks).reshape(-1, 2)
         mono = (stereo.astype(np.float32).mean(axis=1)) / 32768
         return np.asarray(soxr.resample(mono, _RENDER_RATE, self.sample_rate), np.float32)
+
+    @contextmanager
+    def _player(self) -> Iterator[tuple[Any, int]]:
+        """A new synthesizer and the number of the font in it; used voices would sound a little different."""
+        synth = self._synth()
+        try:
+            yield synth, self._add(synth.synth, self._font)
+        finally:
+            self._remove(synth.synth, self._font)
+            synth.delete()
 
     def attack_s(self, program: int, pitch: int) -> float:
         """Seconds from the event to where a slow preset is heard to begin; 0 for fast ones.
@@ -119,6 +137,13 @@ class SoundFont:
         delay = np.array([self.attack_s(program, int(p)) for p in part.pitch])
         start_s = np.minimum(part.start_s + delay, part.end_s - 0.03)
         return replace(part, start_s=np.maximum(start_s, part.start_s))
+
+
+def _silence(library: Any) -> None:
+    """Leave out FluidSynth's warnings: a font that is taken out makes one for each channel."""
+    warning = 2
+    kinds = (("level", c_int, 1), ("function", c_void_p, 1), ("data", c_void_p, 1))
+    library.cfunc("fluid_set_log_function", c_void_p, *kinds)(warning, None, None)
 
 
 def _bends(
