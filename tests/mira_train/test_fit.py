@@ -130,6 +130,12 @@ def test_validation_sees_every_patch_once(place: Path) -> None:
     assert float(curve(place / "run")[0]["valid_examples"]) == 3 * 5
 
 
+def test_the_share_of_waiting_for_data_is_told(place: Path) -> None:
+    outcome = train(place, "run", "training.epochs=2")
+    assert 0 < outcome.waiting < 1
+    assert "train_dataloader_next" in (place / "run" / "fit-profile.txt").read_text()
+
+
 def test_another_run_is_not_overwritten(place: Path) -> None:
     train(place, "run", "training.epochs=1")
     with pytest.raises(OutputError, match="--resume"):

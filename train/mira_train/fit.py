@@ -17,6 +17,7 @@ from mira.errors import DataError, UsageError
 from mira.session import usable_cores
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.profilers import SimpleProfiler
 from pytorch_lightning.utilities import rank_zero_only
 
 from mira_train import runs
@@ -39,11 +40,14 @@ class Outcome:
         Training loss of each epoch.
     best
         Best value of what the recipe monitors.
+    waiting
+        Share of the time of the training steps that went by waiting for data.
     """
 
     folder: Path
     losses: tuple[float, ...]
     best: float
+    waiting: float
 
 
 def fit(
@@ -119,7 +123,7 @@ def fit(
         trainer = _trainer(training.task, recipe, out, curve, devices, strategy, accelerator)
         trainer.fit(module, datamodule=data, ckpt_path=last, weights_only=True)
     best = _keep_best(trainer, module, out, training.task, recipe)
-    return Outcome(out, curve.column("train_loss"), best)
+    return Outcome(out, curve.column("train_loss"), best, _waiting(trainer.profiler))
 
 
 class Curve(lightning.Callback):
@@ -202,6 +206,7 @@ def _trainer(
         gradient_clip_val=told.clip or None,
         callbacks=[curve, Stamped(runs.stamp(task, recipe)), stop, checkpoints, *watching],
         logger=TensorBoardLogger(out, "tensorboard", ""),
+        profiler=SimpleProfiler(out, "profile"),
         enable_progress_bar=bool(watching),
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -251,6 +256,15 @@ def _keep_best(
         told = runs.stamp(task, recipe, runs.Run.open(out).about["data"])
         runs.save_weights(out / runs.WEIGHTS, module.net, told)  # type: ignore[arg-type]
     return float(kept.best_model_score) if kept.best_model_score is not None else float("nan")
+
+
+def _waiting(profiler: Any) -> float:
+    """Share of the steps' time spent on loading; the first step, for which loaders start, does not count."""
+    took = profiler.recorded_durations
+    waits, steps = (
+        sum(took[name][1:]) for name in ("[_TrainingEpochLoop].train_dataloader_next", "run_training_batch")
+    )
+    return waits / max(waits + steps, 1e-9)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ run.json            task, recipe and its hash, versions, seed, data sets and the
 split.json          which recordings trained, validated, tested
 curve.csv           losses and scores, a line an epoch
 tensorboard/        the same for TensorBoard
+fit-profile.txt     what the time went for
 checkpoints/        last.ckpt to go on from, best.ckpt
 weights.safetensors the best weights, with the hash of the recipe
 """

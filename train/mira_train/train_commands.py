@@ -100,6 +100,7 @@ def _train(
     losses = outcome.losses
     say(f"loss {losses[0]:.4f} after the first epoch, {losses[-1]:.4f} after the last of {len(losses)}")
     say(f"best {told.training.monitor}: {outcome.best:.4f}")
+    say(f"waited for data: {outcome.waiting:.1%} of the steps' time")
     if demo:
         _show(task, folder, Path(data[0]))
     print(folder)
