@@ -9,23 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class _Recurrent(nn.Module):
-    def __init__(self, cell: nn.GRU | nn.LSTM, keep: str) -> None:
-        super().__init__()
-        self.cell = cell
-        self.keep = keep
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, frame, input_size) -> (batch, frame, output_size), or (batch, output_size) for the last."""
-        states, last = self.cell(x)
-        if self.keep == "all":
-            return states
-        final = last[0] if isinstance(last, tuple) else last
-        # last layer's state of each direction: the backward one ends at the first frame
-        return torch.cat([final[-2], final[-1]], 1) if self.cell.bidirectional else final[-1]
-
-
-class GRU(_Recurrent):
+class GRU(nn.Module):
     """Gated recurrent units; two directions of half the size each.
 
     Parameters
@@ -42,6 +26,8 @@ class GRU(_Recurrent):
         ``all`` states, or only the ``last``.
     """
 
+    kind: type[nn.GRU] | type[nn.LSTM] = nn.GRU
+
     def __init__(
         self,
         input_size: int,
@@ -50,25 +36,28 @@ class GRU(_Recurrent):
         bidirectional: bool = True,
         keep: Literal["all", "last"] = "all",
     ) -> None:
+        super().__init__()
         hidden = output_size // (2 if bidirectional else 1)
-        cell = nn.GRU(input_size, hidden, layers, batch_first=True, bidirectional=bidirectional)
-        super().__init__(cell, keep)
+        self.cell = self.kind(input_size, hidden, layers, batch_first=True, bidirectional=bidirectional)
+        self.keep = keep
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frame, input_size) -> (batch, frame, output_size), or (batch, output_size) for the last."""
+        frames = x.shape[1]
+        if x.is_meta:  # where shapes alone count, torch would still go through all frames one by one
+            x = x[:, :1]
+        states, last = self.cell(x)
+        if self.keep == "all":
+            return states.expand(-1, frames, -1) if x.is_meta else states
+        final = last[0] if isinstance(last, tuple) else last
+        # last layer's state of each direction: the backward one ends at the first frame
+        return torch.cat([final[-2], final[-1]], 1) if self.cell.bidirectional else final[-1]
 
 
-class LSTM(_Recurrent):
+class LSTM(GRU):
     """Long short-term memory; arguments as for :class:`GRU`."""
 
-    def __init__(
-        self,
-        input_size: int,
-        output_size: int,
-        layers: int = 1,
-        bidirectional: bool = True,
-        keep: Literal["all", "last"] = "all",
-    ) -> None:
-        hidden = output_size // (2 if bidirectional else 1)
-        cell = nn.LSTM(input_size, hidden, layers, batch_first=True, bidirectional=bidirectional)
-        super().__init__(cell, keep)
+    kind = nn.LSTM
 
 
 def rotate(x: Tensor) -> Tensor:
