@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import soxr
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from mira_train.data.cache import FeatureCache, content_hash
-from mira_train.data.hdf5 import AudioReader, FeatureReader
+from mira_train.data.hdf5 import AudioReader, FeatureReader, reading
 from mira_train.recipe import Recipe, build_frontend
 from mira_train.sets import Recording
 
@@ -75,12 +76,11 @@ class _Stored:
         self._every = int(frontend.hop_length)
 
     def frames(self, recording: Recording) -> int:
-        with FeatureReader(recording.samples) as reader:
-            return reader.shape(recording.key)[-1] // self._every
+        return _reader(FeatureReader, recording.samples).shape(recording.key)[-1] // self._every
 
     def read(self, recording: Recording, start: int, stop: int) -> Array:
-        with FeatureReader(recording.samples) as reader:
-            stored = reader.read(recording.key, start * self._every, stop * self._every)
+        reader = _reader(FeatureReader, recording.samples)
+        stored = reader.read(recording.key, start * self._every, stop * self._every)
         with torch.no_grad():
             return self._frontend(torch.from_numpy(stored)[None])[0].numpy()
 
@@ -101,11 +101,11 @@ class _Samples:
         first, last = start * self._hop, stop * self._hop
         if not self._bare:
             last -= self._hop  # a front end makes one frame more than there are hops
-        with AudioReader(recording.samples) as reader:
-            if reader.sample_rate(recording.key) == self._rate:
-                samples = reader.read(recording.key, first, last)
-            else:
-                samples = _resampled(recording.samples, recording.key, self._rate)[first:last]
+        reader = _reader(AudioReader, recording.samples)
+        if reader.sample_rate(recording.key) == self._rate:
+            samples = reader.read(recording.key, first, last)
+        else:
+            samples = _resampled(recording.samples, recording.key, self._rate)[first:last]
         return samples[None] if self._bare else samples
 
 
@@ -138,17 +138,33 @@ class _Computed:
 
 def _length(recording: Recording, rate: int) -> int:
     """Samples after resampling."""
-    with AudioReader(recording.samples) as reader:
-        n, stored = reader.length(recording.key), reader.sample_rate(recording.key)
+    reader = _reader(AudioReader, recording.samples)
+    n, stored = reader.length(recording.key), reader.sample_rate(recording.key)
     return n if stored == rate else len(_resampled(recording.samples, recording.key, rate))
 
 
 def _waveform(path: Path, key: str, rate: int) -> Array:
-    with AudioReader(path) as reader:
-        samples, stored = reader.read(key), reader.sample_rate(key)
+    reader = _reader(AudioReader, path)
+    samples, stored = reader.read(key), reader.sample_rate(key)
     return samples if stored == rate else np.asarray(soxr.resample(samples, stored, rate), np.float32)
 
 
 @lru_cache(maxsize=16)
 def _resampled(path: Path, key: str, rate: int) -> Array:
     return _waveform(path, key, rate)
+
+
+Reader = TypeVar("Reader", AudioReader, FeatureReader)
+
+
+def _reader(kind: type[Reader], path: Path) -> Reader:
+    """A file that stays open: opening it for each patch would take longer than reading the patch."""
+    with reading(path):
+        version = path.stat().st_mtime_ns
+    return _opened(kind, path, version, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _opened(kind: type[Reader], path: Path, version: int, process: int) -> Reader:
+    """Once for each process, since an open file must not be shared with one that was forked."""
+    return kind(path)

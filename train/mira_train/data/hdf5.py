@@ -70,6 +70,7 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._last: tuple[tuple[str, ...], h5py.Dataset] | None = None
         with reading(path):
             self._file = h5py.File(path, "r")
 
@@ -100,6 +101,11 @@ class _Reader:
 
     def _dataset(self, key: str, *inner: str) -> h5py.Dataset:
         """A data set whose samples lie in this very file: links to other files are not followed."""
+        if self._last is None or self._last[0] != (key, *inner):
+            self._last = (key, *inner), self._found(key, *inner)
+        return self._last[1]
+
+    def _found(self, key: str, *inner: str) -> h5py.Dataset:
         where: Any = self._file
         with reading(self.path, key):
             for name in (key, *inner):
@@ -320,12 +326,12 @@ class FeatureWriter(_Writer):
 @contextmanager
 def reading(path: Path, key: str = "") -> Iterator[None]:
     """Turn the library's errors into one line that names the file and the key."""
-    where = f"{printable(path)}: key '{printable(key)}'" if key else printable(path)
     try:
         yield
-    except FileNotFoundError as error:
-        raise DataError(f"{where}: no such file") from error
     except (OSError, RuntimeError, KeyError, ValueError) as error:
+        where = f"{printable(path)}: key '{printable(key)}'" if key else printable(path)
+        if isinstance(error, FileNotFoundError):
+            raise DataError(f"{where}: no such file") from error
         reason = str(error)
         what = "the file is truncated" if "truncated" in reason else "cannot be read as HDF5"
         detail = "" if "truncated" in reason else f" ({reason.splitlines()[0][:100]})"
