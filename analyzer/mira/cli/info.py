@@ -28,6 +28,7 @@ PURPOSES = {
     "plot": "pictures of results",
     "eval": "scores of models",
     "cluster": "work on several machines",
+    "studio": "the window, mira studio",
     "train": "training",
 }
 """What each extra is for."""
