@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soxr
 from mira.errors import DataError
+from mira.session import Session
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mira_train.data.entries import FILEPATH, Atom, Definition
+from mira_train.data.hdf5 import AudioReader, FeatureReader, FeatureWriter
 from mira_train.data.labels import PITCH_CLASSES
+from mira_train.data.pyjama import PyjamaWriter
+from mira_train.feature_model import FeatureModel
+from mira_train.sets import find_sets
 from mira_train.synth.output import LabelledClip, write_set
 from mira_train.synth.score import Part, without_overlaps
 from mira_train.synth.soundfont import SoundFont
@@ -22,6 +28,14 @@ RECIPE = "demo"
 """Name of the recipe that a demo trains."""
 SOUNDFONTS = ("/usr/share/sounds/sf2", "/usr/share/sounds/sf3", "/usr/share/soundfonts")
 """Where systems keep SoundFonts."""
+_STYLES: Mapping[str, tuple[tuple[int, ...], float, int]] = {
+    "classical": ((48, 0), 0.9, 64),
+    "country": ((25, 105), 0.35, 60),
+    "jazz": ((66, 4), 0.5, 57),
+    "metal": ((30, 29), 0.15, 43),
+    "reggae": ((17, 16), 0.7, 69),
+}
+"""Programs, seconds a note, and lowest pitch that stand for a genre in a demo."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,30 @@ def note_set(folder: Path, clips: int = 20, seed: int = 0) -> Path:
 def chord_set(folder: Path, clips: int = 20, seed: int = 0) -> Path:
     """Clips of 12 s: random major and minor chords with a bass."""
     return _written(folder / "demo-chords.pyjama", _chord_clips(clips, np.random.default_rng(seed)))
+
+
+def genre_set(folder: Path, clips: int = 40, seed: int = 0) -> Path:
+    """Clips of 6 s, each in one of five styles that are easy to tell apart."""
+    return _written(folder / "demo-genres.pyjama", _genre_clips(clips, np.random.default_rng(seed)))
+
+
+def cover_set(folder: Path, works: int = 12, seed: int = 0) -> Path:
+    """Three performances each of some progressions of pitch classes, as stored features."""
+    rng = np.random.default_rng(seed)
+    path = folder / "demo-covers.pyjama"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {FILEPATH: Definition("global", constraint="filepath"), "work-id": Definition("global")}
+    with (
+        FeatureWriter(folder / "demo-covers_feat.hdf5", force=True) as features,
+        PyjamaWriter(path, names, force=True) as entries,
+    ):
+        for work in range(works):
+            chords = rng.random((16, 12), dtype=np.float32) ** 3
+            for performance in range(3):
+                key = f"{work}-{performance}.wav"
+                features.add(key, _performed(chords, rng))
+                entries.write({FILEPATH: [Atom(key)], "work-id": [Atom(f"work {work}")]})
+    return path
 
 
 def renderer(sample_rate: int) -> tuple[Callable[[Part, float, int], NDArray[np.float32]], str]:
@@ -109,8 +147,46 @@ def _chord_clips(count: int, rng: Generator) -> Iterator[LabelledClip]:
         yield LabelledClip(f"{i:03}.wav", _even(audio), rate, notes, chords, about)
 
 
+def _genre_clips(count: int, rng: Generator) -> Iterator[LabelledClip]:
+    rate, length_s = 22050, 6.0
+    play, name = renderer(rate)
+    for i in range(count):
+        genre = list(_STYLES)[i % len(_STYLES)]
+        programs, each_s, lowest = _STYLES[genre]
+        starts = np.arange(0, length_s - each_s, each_s) + rng.uniform(0, 0.05)
+        pitch = rng.integers(lowest, lowest + 14, len(starts))
+        part = Part(starts, starts + 0.9 * each_s, pitch, rng.integers(60, 110, len(starts)))
+        audio = play(part, length_s, int(rng.choice(programs)))
+        about = {"work": [f"demo {i}"], "instrument": [name], "genre": [genre]}
+        yield LabelledClip(f"{i:03}.wav", _even(audio), rate, about=about)
+
+
+def _performed(chords: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
+    """Pitch classes (12, frame) of a progression in another key and tempo, over noise."""
+    frames = np.repeat(np.arange(len(chords)), int(rng.integers(12, 18)))
+    played = np.roll(chords[frames].T, int(rng.integers(12)), 0)
+    return (played + 0.2 * rng.random(played.shape)).astype(np.float32)
+
+
 def _even(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     return audio * np.float32(0.5 / (np.abs(audio).max() + 1e-9))
+
+
+def listen(model: Path, pyjama: Path) -> str:
+    """What a model file makes of the first recording of a set, in words."""
+    samples = find_sets([str(pyjama)])[0].path(".hdf5")
+    if samples.stem.endswith("_feat"):
+        with FeatureReader(samples) as features:
+            key = features.keys()[0]
+            embedding = FeatureModel(model)(features.read(key))
+        return f"{key}: {embedding.size} numbers from {embedding.min():.2f} to {embedding.max():.2f}"
+    session = Session(model, threads=1)
+    with AudioReader(samples) as reader:
+        key = reader.keys()[0]
+        audio = at_rate(reader.read(key), reader.sample_rate(key), session.card.sample_rate)
+    heard = session.run([audio]).arrays.items()
+    shown = (f"{name} has {v.shape[0]} frames of {v.shape[1]}, at most {v.max():.2f}" for name, v in heard)
+    return f"{key}: " + "; ".join(shown)
 
 
 def at_rate(samples: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:

@@ -18,8 +18,8 @@ from mira_train.data.splits import Grouping, Split, split_groups
 from mira_train.recipe import SplitRule
 from mira_train.synth.output import MANIFEST
 
-WORK = "work"
-"""The annotation by which a set that is not in the registry is split, where it has it."""
+WORKS = ("work", "work-id")
+"""The annotations by which a set that is not in the registry is split, where it has one of them."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _described_by(pyjama: Path) -> DataSet:
     if not here:
         raise DataError(f"{printable(pyjama)}: its {names[0]} is not beside it; put it there")
     definitions = PyjamaReader(pyjama).definitions
-    group = Grouping(WORK if WORK in definitions else "filepath")
+    group = Grouping(next((name for name in WORKS if name in definitions), "filepath"))
     return DataSet(
         pyjama.stem, (DataFile(pyjama.name), DataFile(here[0])), group=group, folder=pyjama.absolute().parent
     )

@@ -108,29 +108,20 @@ def _train(
 
 def _check_demo(module: object, task: str, recipe: str, data: list[str]) -> None:
     if not hasattr(module, "DEMO"):
-        raise UsageError(f"{task} has no demo; mpe and chords have one")
+        raise UsageError(f"{task} has no demo; its training.py would need a DEMO")
     if recipe or data:
         raise UsageError("--demo brings its own recipe and data; leave out --recipe and --data")
 
 
 def _show(task: str, run: Path, pyjama: Path) -> None:
-    """Export the toy, and let it listen to a clip through onnxruntime as every model does."""
-    from mira.session import Session
+    """Export the toy, and let it listen to a recording through onnxruntime as every model does."""
     from mira_export.export import export
 
-    from mira_train.data.convert import audio_file_of
-    from mira_train.data.hdf5 import AudioReader
-    from mira_train.demo import at_rate
+    from mira_train.demo import listen
 
     model, difference = export(task, run, force=True)
     say(f"exported {model}, which differs from torch by at most {difference:.1g}")
-    session = Session(model, threads=1)
-    with AudioReader(audio_file_of(pyjama)) as reader:
-        key = reader.keys()[0]
-        samples = at_rate(reader.read(key), reader.sample_rate(key), session.card.sample_rate)
-    heard = session.run([samples])
-    for name, values in heard.arrays.items():
-        say(f"{key}: {name} has {values.shape[0]} frames of {values.shape[1]}, at most {values.max():.2f}")
+    say(listen(model, pyjama))
 
 
 def _export(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from mira_train.data.splits import Split
+from mira_train.demo import Demo, cover_set
 from mira_train.learner import Learner, trained_network
 from mira_train.losses import LOSSES
 from mira_train.metrics import ranking
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 DEFAULT = "book-cover1000-crema-move-corrected"
+DEMO = Demo(cover_set)
 
 
 class Performances(DataModule):

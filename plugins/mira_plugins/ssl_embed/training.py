@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from mira.errors import DataError
 from mira_train.augment import Chain
+from mira_train.demo import Demo, genre_set
 from mira_train.features import Features
 from mira_train.learner import Learner, Supervised, trained_network
 from mira_train.network import Network
@@ -27,6 +28,7 @@ from mira_plugins.tagging.training import label_target, labels_of, measure_of
 _RECIPES = Path(__file__).parent / "recipes"
 
 DEFAULT = "book-mtt-ssl-pretraining-corrected"
+DEMO = Demo(genre_set)
 
 
 class Views(Dataset[Batch]):

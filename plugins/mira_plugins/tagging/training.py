@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from mira.errors import DataError
 from mira_train.data.labels import GENRES, MTT_TAGS, label_index, multi_hot
+from mira_train.demo import Demo, genre_set
 from mira_train.learner import Supervised
 from mira_train.metrics import classes, tags
 from mira_train.patches import DataModule, Target
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 DEFAULT = "book-gtzan-lms-conv2d-corrected"
+DEMO = Demo(genre_set)
 
 
 def labels_of(recipe: Recipe) -> tuple[str, ...]:

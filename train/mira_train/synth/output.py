@@ -24,6 +24,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     "pitchmidi": Definition("segment", content="numeric"),
     "velocity": Definition("segment", content="numeric"),
     "chord": Definition("segment"),
+    "genre": Definition("global"),
 }
 """What rendered sets say of a clip; ``velocity`` has a segment for each of ``pitchmidi``, 0 where unknown."""
 
@@ -43,7 +44,7 @@ class LabelledClip:
     chords
         Rows of start and end in seconds, label.
     about
-        Values of ``work`` and ``instrument``.
+        Values of ``work``, ``instrument``, ``genre``.
     """
 
     key: str
