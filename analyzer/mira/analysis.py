@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
+from mira.card import load_bytes
 from mira.errors import AudioError, MiraError, ModelError, PluginError, UsageError
 from mira.task import Activations, Task, make_settings, tuned
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from mira.audio import Audio
+    from mira.card import Card
     from mira.plugins import Plugins
     from mira.results import Result
     from mira.session import Session
@@ -58,10 +60,14 @@ class Model:
         self.task = task
         self.needs = dict(needs or {})
         self._session: Session | None = None
-        if task.model is not None:
+        self._card: Card | None = None
+        if task.model is not None and task.activate is None:
             from mira.session import Session
 
             self._session = Session(task.model, threads=threads, provider=provider)
+            self._card = self._session.card
+        elif task.model is not None:
+            self._card, _ = load_bytes(task.model)
 
     def __enter__(self) -> Model:
         return self
@@ -85,9 +91,7 @@ class Model:
     @property
     def identity(self) -> dict[str, str]:
         """Name and version of the model file; empty for a task without one."""
-        if self._session is None:
-            return {}
-        return {"name": self._session.card.name, "version": self._session.card.version}
+        return {"name": self._card.name, "version": self._card.version} if self._card else {}
 
     def activations(self, samples: ArrayLike, sample_rate: int) -> Activations:
         """Listen to an array of shape (n,) or (n, channel) at ``sample_rate`` Hz."""

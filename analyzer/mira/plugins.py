@@ -329,7 +329,7 @@ def _check_task(task: Task) -> None:
         "result must be a subclass of mira.Result": _is_result(task.result),
         "decode must be callable": callable(task.decode),
         "suffix must be text such as '.mid'": isinstance(task.suffix, str) and task.suffix.startswith("."),
-        "exactly one of model and activate must be given": (task.model is None) != (task.activate is None),
+        "model or activate must be given": task.model is not None or task.activate is not None,
         "model must be a Path": task.model is None or isinstance(task.model, Path),
         "activate must be callable and come with a sample_rate": task.activate is None
         or (callable(task.activate) and isinstance(task.sample_rate, int) and task.sample_rate > 0),

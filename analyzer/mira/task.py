@@ -53,8 +53,8 @@ class Activations:
 class Task:
     """One thing that mira can hear.
 
-    Exactly one of ``model`` and ``activate`` is given. ``decode`` gets the activations and an instance of
-    ``settings``, and returns an instance of ``result``.
+    ``model`` or ``activate`` is given; with both, the plugin runs its model itself, on what it ``needs``.
+    ``decode`` gets the activations and an instance of ``settings``, and returns an instance of ``result``.
 
     Parameters
     ----------
