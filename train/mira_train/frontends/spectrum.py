@@ -22,7 +22,7 @@ class Spectrum(nn.Module):
     n_fft
         Window length in samples, a power of two.
     hop_length
-        Samples between frames; must divide ``n_fft``.
+        Samples between frames.
     """
 
     window: Tensor
@@ -32,10 +32,8 @@ class Spectrum(nn.Module):
 
     def __init__(self, n_fft: int, hop_length: int) -> None:
         super().__init__()
-        if n_fft & (n_fft - 1) or n_fft % hop_length:
-            raise ValueError(
-                f"n_fft must be a power of two and a multiple of the hop, not {n_fft} and {hop_length}"
-            )
+        if n_fft & (n_fft - 1):
+            raise ValueError(f"n_fft must be a power of two, not {n_fft}")
         self.n_fft, self.hop_length = n_fft, hop_length
         rows = 2 ** (n_fft.bit_length() // 2)
         columns = n_fft // rows
@@ -125,11 +123,12 @@ class LowSpectrum(nn.Module):
 
 def frame(x: Tensor, length: int, hop_length: int) -> Tensor:
     """(batch, sample) -> (batch, frame, length): frame k is centred on sample k * hop, zeros outside."""
-    x = F.pad(x, (length // 2, length // 2))
-    count = (x.shape[-1] - length) // hop_length + 1
-    per_frame = length // hop_length
+    count = (x.shape[-1] + length // 2 * 2 - length) // hop_length + 1
+    per_frame = -(-length // hop_length)
+    x = F.pad(x, (length // 2, length // 2 + per_frame * hop_length - length))
     blocks = x[:, : (count + per_frame - 1) * hop_length].reshape(x.shape[0], -1, hop_length)
-    return torch.cat([blocks[:, i : i + count] for i in range(per_frame)], -1)
+    frames = torch.cat([blocks[:, i : i + count] for i in range(per_frame)], -1)
+    return frames if length % hop_length == 0 else frames[..., :length]
 
 
 def _circle(turns: NDArray[np.float64]) -> Tensor:
