@@ -1,7 +1,8 @@
 """Scores of a model file: from audio through onnxruntime to results, recording by recording.
 
 A plugin's module ``evaluation.py`` says what its task's recordings with known answers are, how they are
-scored, and what can be drawn (:class:`EvaluationModule`).
+scored, and what can be drawn (:class:`EvaluationModule`). Its module ``book_evaluation.py`` scores the models
+of the book's rows, some of whose scores belong to a set as a whole (:class:`BookEvaluation`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import csv
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -27,9 +28,12 @@ from numpy.typing import NDArray
 
 from mira_train.data.atomic import replacing
 from mira_train.data.hdf5 import AudioReader
+from mira_train.data.splits import Split
+from mira_train.demo import RECIPE
 from mira_train.metrics import Interval, Scores, bootstrap
 from mira_train.plugin import find_training
-from mira_train.sets import Recording
+from mira_train.runs import SPLIT
+from mira_train.sets import Recording, find_sets, recordings
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,11 @@ class Track:
     family: str
     audio: Path | Callable[[], tuple[NDArray[np.float32], int]]
     truth: Any
+
+    @property
+    def place(self) -> str:
+        """Its name among all sets, as splits store it."""
+        return f"{self.family}/{self.name}"
 
     def heard_by(self, model: Model) -> Activations:
         """Let a model listen."""
@@ -86,6 +95,16 @@ class EvaluationModule(Protocol):
         ...
 
 
+class BookEvaluation(Protocol):
+    """The function of a plugin's ``book_evaluation.py``."""
+
+    def scored(
+        self, items: Sequence[Recording], model: Path, plots: Path | None
+    ) -> tuple[Sequence[Row], Scores]:
+        """Scores of each recording, and of all of them together; pictures if there is a folder for them."""
+        ...
+
+
 @dataclass(frozen=True)
 class Row:
     """Scores of one recording."""
@@ -105,12 +124,15 @@ class Report:
         What was scored, on what.
     rows
         One for each recording.
+    together
+        Scores that only all recordings together have, such as the mean over classes.
     """
 
     task: str
     model: Mapping[str, str]
     data: tuple[str, ...]
     rows: tuple[Row, ...]
+    together: Mapping[str, float] = field(default_factory=dict)
 
     def average(self) -> dict[str, Interval]:
         """Measure -> mean over families of the means over their recordings, with its 95 % interval."""
@@ -134,6 +156,7 @@ class Report:
             "model": dict(self.model),
             "data": list(self.data),
             "average": {name: dataclasses.asdict(value) for name, value in self.average().items()},
+            "together": dict(self.together),
             "families": self.families(),
             "recordings": [dataclasses.asdict(row) for row in self.rows],
         }
@@ -147,6 +170,7 @@ class Report:
         lines.append(f"{'all':>18}" + "".join(f"{v.score:18.3f}" for v in average.values()))
         spans = (f"{v.low:.3f} to {v.high:.3f}" for v in average.values())
         lines.append(f"{'95 %':>18}" + "".join(f"{span:>18}" for span in spans))
+        lines += [f"{name}: {value:.3f}" for name, value in self.together.items()]
         return "\n".join(lines)
 
 
@@ -183,22 +207,70 @@ def evaluate(
         If the model cannot be used.
     """
     training = find_training(task)
+    if plots is not None:
+        plots.mkdir(parents=True, exist_ok=True)
+    path = _task(training.task, model).model
+    book = _book(training.module, path)
+    if book is not None and path is not None:
+        return _report_of_book(book, training.task, path, data, plots, say)
     module = _evaluation(training.module, training.task)
-    listener = Model(_task(training.task, model))
+    listener = listener_of(training.task, model)
     tracks = module.tracks(data)
-    if not tracks:
+    if not tracks or path is None:
         raise DataError(f"{', '.join(data)}: nothing to score")
+    kept = _unseen([track.place for track in tracks], path, say)
+    tracks = [track for track in tracks if track.place in kept]
     rows = []
     for i, track in enumerate(tracks):
         rows.append(Row(track.name, track.family, module.score(track, listener, track.heard_by(listener))))
         if (i + 1) % 20 == 0:
             say(f"{i + 1} of {len(tracks)} recordings")
     if plots is not None:
-        plots.mkdir(parents=True, exist_ok=True)
-        path = listener.task.model
-        assert path is not None
         module.draw(((t, t.heard_by(listener)) for t in tracks), path, plots)
     return Report(training.task, listener.identity, tuple(data), tuple(rows))
+
+
+def _report_of_book(
+    book: BookEvaluation,
+    task: str,
+    model: Path,
+    data: Sequence[str],
+    plots: Path | None,
+    say: Callable[[str], None],
+) -> Report:
+    items = recordings(find_sets(data))
+    kept = _unseen([item.name for item in items], model, say)
+    rows, together = book.scored([item for item in items if item.name in kept], model, plots)
+    card = read_card(model)
+    identity = {"name": card.name, "version": card.version}
+    return Report(task, identity, tuple(data), tuple(rows), together)
+
+
+def listener_of(task: str, model: Path | None) -> Model:
+    """A model ready to listen; one that no plugin declares can listen all the same, if not decode."""
+    return Model(_task(task, model))
+
+
+def _book(training: object, model: Path | None) -> BookEvaluation | None:
+    """What scores this model as a row of the book; None if it is none, or is scored as others are."""
+    if model is None or not read_card(model).name.startswith(("book-", RECIPE)):
+        return None
+    return cast("BookEvaluation | None", _beside(training, "book_evaluation"))
+
+
+def _unseen(names: Sequence[str], model: Path, say: Callable[[str], None]) -> set[str]:
+    """Of some recordings those that the model's run held out, or did not know."""
+    if not (model.parent / SPLIT).is_file():
+        return set(names)
+    split = Split.load(model.parent / SPLIT)
+    part = split.test or split.valid
+    learned = {*split.train, *split.valid, *split.test, *split.dropped} - set(part)
+    kept = set(names) - learned
+    if not kept:
+        raise DataError(f"{printable(model)}: learned from all of these recordings; score it on others")
+    if len(kept) < len(names):
+        say(f"scored on {len(kept)} of {len(names)} recordings: the others belong to the model's training")
+    return kept
 
 
 def tune(task: str, data: Sequence[str], model: Path) -> dict[str, Any]:
@@ -229,7 +301,7 @@ def tune(task: str, data: Sequence[str], model: Path) -> dict[str, Any]:
     tuning = _beside(training.module, "tuning")
     if tuning is None:
         raise UsageError(f"{training.task}: has nothing to tune")
-    listener = Model(_task(training.task, model))
+    listener = listener_of(training.task, model)
     tracks = _evaluation(training.module, training.task).tracks(data)
     if not tracks:
         raise DataError(f"{', '.join(data)}: nothing to tune on")
@@ -240,7 +312,7 @@ def tune(task: str, data: Sequence[str], model: Path) -> dict[str, Any]:
 
 
 def _task(name: str, model: Path | None) -> Task:
-    """The task with another model; one that no plugin declares can listen all the same, if not decode."""
+    """The task with another model."""
     declared = load_plugins().tasks
     if model is None or name in declared:
         task = load_plugins().task(name)
@@ -286,5 +358,6 @@ def write_scores(report: Report, model: Path) -> None:
     """Put the averages into the model's card, under the name of the data."""
     card = read_card(model)
     name = " + ".join(Path(d).name for d in report.data)
-    scores = {measure: round(value.score, 4) for measure, value in report.average().items()}
+    averages = {measure: value.score for measure, value in report.average().items()}
+    scores = {measure: round(value, 4) for measure, value in {**averages, **report.together}.items()}
     write_card(model, dataclasses.replace(card, scores={**card.scores, name: scores}))

@@ -65,6 +65,21 @@ def tagogram(path: Path, probability: NDArray[np.floating], labels: Sequence[str
         axes.set(xlabel="time (s)")
 
 
+def embedding_map(path: Path, embeddings: NDArray[np.floating], labels: Sequence[str]) -> None:
+    """Draw embeddings (item, dimension) in the plane of their largest variance, a colour for each label."""
+    centred = embeddings - embeddings.mean(0)
+    _, _, axes_of_variance = np.linalg.svd(centred, full_matrices=False)
+    x, y = (centred @ axes_of_variance[:2].T).T
+    with _figure(path, (8, 7)) as axes:
+        for i, label in enumerate(sorted(set(labels))):
+            chosen = np.array(labels) == label
+            axes.scatter(
+                x[chosen], y[chosen], s=12, color=f"C{i % 10}", marker="osD^v"[i // 10 % 5], label=label
+            )
+        axes.legend(fontsize="small", ncols=2)
+        axes.set(xticks=[], yticks=[])
+
+
 def filters(path: Path, taps: NDArray[np.floating], sample_rate: int) -> None:
     """Draw the magnitude responses of learned filters (filter, tap), sorted by where they peak."""
     response = np.abs(np.fft.rfft(taps, 1024, axis=1))
