@@ -46,8 +46,12 @@ class Result:
             raise PluginError(f"result kind '{cls.kind}' of {cls.__module__} is taken by {taken.__module__}")
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready form: arrays as lists, numbers rounded to a microsecond or a millionth."""
-        out = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        """JSON-ready form: arrays as lists, numbers rounded to a microsecond or a millionth.
+
+        Fields with ``passing`` in their metadata are for the moment only and are left out.
+        """
+        kept = (f.name for f in dataclasses.fields(self) if not f.metadata.get("passing"))
+        out = {name: _plain(getattr(self, name)) for name in kept}
         return {"kind": self.kind, **{k: v for k, v in out.items() if v is not None}}
 
     @staticmethod
@@ -206,12 +210,26 @@ class Tags(Result):
         Name -> probability.
     voice
         Probability that somebody sings.
+    families
+        None, or family of instruments -> probability.
+    own
+        None, or tag of the user's own -> probability.
+    time_s, tags, timeline
+        None, or the same over time: shape (step,), seconds; the names; shape (step, tag).
+    vector
+        None, or the vector of the recording that the user's own tags are learned from.
     """
 
     kind: ClassVar[str] = "tags"
     genre: Mapping[str, float]
     voice: float
     instruments: Mapping[str, float]
+    families: Mapping[str, float] | None = None
+    own: Mapping[str, float] | None = None
+    time_s: NDArray[np.float64] | None = None
+    tags: tuple[str, ...] | None = None
+    timeline: NDArray[np.float64] | None = None
+    vector: NDArray[np.float32] | None = dataclasses.field(default=None, metadata={"passing": True})
 
 
 @dataclass(frozen=True, eq=False)

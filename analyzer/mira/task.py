@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mira.errors import UsageError
 
@@ -49,6 +49,28 @@ class Activations:
         return self.hop_length / self.sample_rate
 
 
+class Together(Protocol):
+    """Flags of a task about all recordings of a run: a frozen dataclass whose fields :func:`setting` makes."""
+
+    def asked(self) -> bool:
+        """Whether any of its flags was given; if not, nothing else here is called."""
+        ...
+
+    def recordings(self, paths: Sequence[str]) -> Sequence[str]:
+        """The recordings to listen to, given those that the user named."""
+        ...
+
+    def finish(self, heard: Sequence[tuple[str, Result]], force: bool, dry_run: bool) -> Iterable[str]:
+        """Do it, once all have been heard; yields the lines to print.
+
+        Raises
+        ------
+        MiraError
+            If it cannot be done.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing that mira can hear.
@@ -85,6 +107,8 @@ class Task:
     files
         Format -> one line of help, for formats that get a flag of their own: ``{"f0": ...}`` makes
         ``--f0 FILE``.
+    together
+        Class of flags about all recordings at once; see :class:`Together`.
     """
 
     name: str
@@ -99,6 +123,7 @@ class Task:
     sample_rate: int | None = None
     needs: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    together: type[Together] | None = None
 
 
 def setting(
@@ -110,6 +135,7 @@ def setting(
     maximum: float | None = None,
     choices: tuple[str, ...] = (),
     short: str = "",
+    flag: str = "",
 ) -> Any:
     """Declare one field of a settings dataclass.
 
@@ -125,6 +151,8 @@ def setting(
         What is allowed; :func:`make_settings` checks it.
     short
         One-letter flag, such as ``-m``.
+    flag
+        The long flag, where it is not the field's name.
     """
     metadata = {
         "help": f"{help} [{unit}]" if unit else help,
@@ -132,6 +160,7 @@ def setting(
         "maximum": maximum,
         "choices": choices,
         "short": short,
+        "flag": flag,
     }
     return field(default=default, metadata=metadata)
 

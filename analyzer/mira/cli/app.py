@@ -19,7 +19,7 @@ from mira.plugins import load_plugins
 
 if TYPE_CHECKING:
     from mira.plugins import Plugins
-    from mira.task import Task
+    from mira.task import Task, Together
 
 HELP = "Listens to music files and writes down what it hears."
 ANALYZE = "Do several tasks at once."
@@ -118,16 +118,20 @@ def _add_foreign(app: typer.Typer, plugins: Plugins) -> None:
 def _task_command(task: Task, debug: bool) -> Callable[..., None]:
     settings = parameters(task.settings, switches=True)
     files = file_parameters(task.files)
-    taken = {p.name for p in _common()} & {p.name for p in (*settings, *files)}
+    together = parameters(task.together) if task.together is not None else []
+    taken = {p.name for p in _common()} & {p.name for p in (*settings, *files, *together)}
     if taken:
         raise PluginError(f"{task.name}: its settings use names of common flags: {', '.join(sorted(taken))}")
 
-    def command(paths: list[str], **values: Any) -> None:
+    def command(paths: list[str] | None, **values: Any) -> None:
         own = {p.name: values.pop(p.name) for p in settings}
         named = {name: values.pop(name) for name in task.files}
-        _run([task], paths, values, {task.name: own}, debug, {k: v for k, v in named.items() if v})
+        flags = {p.name: values.pop(p.name) for p in together}
+        all_at_once = task.together(**flags) if task.together is not None else None
+        given = {k: v for k, v in named.items() if v}
+        _run([task], paths or [], values, {task.name: own}, debug, given, all_at_once)
 
-    return _signed(command, [_paths(), *_common(), *files, *settings])
+    return _signed(command, [_paths(optional=bool(together)), *_common(), *files, *together, *settings])
 
 
 def _analyze_command(plugins: Plugins, debug: bool) -> Callable[..., None]:
@@ -146,6 +150,7 @@ def _run(
     settings: dict[str, dict[str, Any]],
     debug: bool,
     files: Mapping[str, str] = MappingProxyType({}),
+    together: Together | None = None,
 ) -> None:
     from mira.cli.run import run
     from mira.writers import builtin_writers
@@ -154,14 +159,17 @@ def _run(
     given: dict[str, Any] = {name: tuple(v) if name in many else v for name, v in values.items()}
     options = Options(**given)
     writers = [*load_plugins().writers, *builtin_writers()]
-    code = run(tasks, paths, options, settings, writers, files=files, debug=debug)
+    code = run(tasks, paths, options, settings, writers, files=files, together=together, debug=debug)
     raise typer.Exit(code)
 
 
-def _paths() -> inspect.Parameter:
-    return inspect.Parameter(
-        "paths", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[list[str], _ARGUMENT]
-    )
+def _paths(*, optional: bool = False) -> inspect.Parameter:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    if optional:
+        return inspect.Parameter(
+            "paths", kind, default=None, annotation=Annotated[list[str] | None, _ARGUMENT]
+        )
+    return inspect.Parameter("paths", kind, annotation=Annotated[list[str], _ARGUMENT])
 
 
 @cache

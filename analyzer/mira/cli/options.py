@@ -75,7 +75,7 @@ def file_parameters(formats: Mapping[str, str]) -> list[inspect.Parameter]:
 
 def _parameter(spec: dataclasses.Field[Any], annotation: Any, switches: bool) -> inspect.Parameter:
     kind, many = _plain(annotation)
-    flag = "--" + spec.name.replace("_", "-")
+    flag = "--" + (spec.metadata.get("flag") or spec.name.replace("_", "-"))
     names = [f"{flag}/--no-{flag[2:]}" if kind is bool and switches else flag]
     if spec.metadata["short"]:
         names.append("-" + spec.metadata["short"].lstrip("-"))

@@ -86,15 +86,20 @@ def choose(
     items: Sequence[Input],
     writers: Sequence[Writer],
     files: Mapping[str, str],
+    *,
+    silent: bool = False,
 ) -> Outputs:
     """Turn the output flags into targets; ``files`` are those of a task's own flags, format -> path.
+
+    ``silent``: nothing is printed where no flag asks for it.
 
     Raises
     ------
     UsageError
         If flags cannot be combined, or a format cannot hold any task's result.
     """
-    _check_flags(options, len(items), list(files))
+    listed = silent or (not options.format and all(_printed(t, None, writers).listing for t in tasks))
+    _check_flags(options, len(items), list(files), listed)
     out_dir = options.out_dir or ""
     outputs = Outputs(out_dir)
     if options.out_dir is not None:
@@ -107,17 +112,17 @@ def choose(
         _give(outputs.named, _target(options.plot, None, tasks, writers))
     for name, path in files.items():
         _give(outputs.named, _target(path, name, tasks, writers))
-    if not (outputs.named or outputs.writers or options.json):
+    if not (outputs.named or outputs.writers or options.json or silent):
         for task in tasks:
             _give(outputs.named, (task, Target(STDOUT, _printed(task, one_format, writers))))
     return outputs
 
 
-def _check_flags(options: Options, count: int, files: Sequence[str]) -> None:
+def _check_flags(options: Options, count: int, files: Sequence[str], listed: bool) -> None:
     if count > 1 and (options.output or options.plot or files):
         flag = "-o" if options.output else "--plot" if options.plot else f"--{files[0]}"
         raise UsageError(f"{flag} takes one recording, but there are {count}; use --out-dir DIR")
-    if count > 1 and options.out_dir is None and not options.json:
+    if count > 1 and options.out_dir is None and not (options.json or listed):
         raise UsageError(f"{count} recordings need a place for their results: --out-dir DIR, or --json")
     if len(options.format) > 1 and options.out_dir is None:
         raise UsageError("several --format need --out-dir; or name each file with its own -o")
@@ -174,9 +179,12 @@ def _takers(tasks: Sequence[Task], format: str | None, path: str, writers: Seque
 
 
 def _printed(task: Task, format: str | None, writers: Sequence[Writer]) -> Writer:
-    """Choose the format for stdout: the one named, or the task's usual one if it is text, or CSV, or JSON."""
+    """Choose the format for stdout: the one named, a listing, the task's usual one if text, CSV, or JSON."""
     if format is not None:
         return find_writer(task.result, format=format, writers=writers)
+    for writer in writers:
+        if writer.listing and issubclass(task.result, writer.results):
+            return writer
     for suffix in (task.suffix, ".csv"):
         able = [w for w in writers if issubclass(task.result, w.results) and suffix in w.suffixes]
         if suffix in _TEXT and able:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mira.cli.options import Options
     from mira.cli.resume import Ledger
     from mira.results import Result
-    from mira.task import Task
+    from mira.task import Task, Together
     from mira.writers import Writer
 
 
@@ -35,9 +35,12 @@ def run(
     writers: Sequence[Writer],
     *,
     files: Mapping[str, str] = MappingProxyType({}),
+    together: Together | None = None,
     debug: bool = False,
 ) -> Exit:
     """Listen to all recordings for all tasks and put the results where ``options`` and ``files`` say.
+
+    ``together`` is told what the one task heard in all of them.
 
     Returns
     -------
@@ -50,13 +53,16 @@ def run(
     """
     for task in tasks:
         make_settings(task, settings.get(task.name, {}))
-    items = expand(paths)
-    outputs = choose(options, tasks, items, writers, files)
+    together = together if together is not None and together.asked() else None
+    items = expand(together.recordings(paths) if together is not None else paths)
+    if not items:
+        raise UsageError("name the recordings: files, folders, patterns, playlists, or - for stdin")
+    outputs = choose(options, tasks, items, writers, files, silent=together is not None)
     outputs.check_collisions(items, [t.name for t in tasks])
     _check_workers(options, items)
-    this = _Run(tasks, items, options, settings, outputs, debug)
+    this = _Run(tasks, items, options, settings, outputs, debug, together)
     try:
-        if options.dry_run:
+        if options.dry_run and together is None:
             this.pretend()
         else:
             this.work()
@@ -88,7 +94,10 @@ class _Run:
         settings: Mapping[str, Mapping[str, Any]],
         outputs: Outputs,
         debug: bool,
+        together: Together | None = None,
     ) -> None:
+        self.together = together
+        self.heard: list[tuple[str, Result]] = []
         self.tasks = {task.name: task for task in tasks}
         self.items = items
         self.options = options
@@ -136,6 +145,17 @@ class _Run:
                 self._take(outcome)
                 if not self.stdout.open and not self._writes_files:
                     break
+        if self.together is not None:
+            self._finish_together(self.together)
+
+    def _finish_together(self, together: Together) -> None:
+        """Do with all results what the user asked for; a failure is one more line."""
+        try:
+            for line in together.finish(self.heard, self.options.force, self.options.dry_run):
+                self.stdout.write(printable(line).encode() + b"\n")
+        except MiraError as error:
+            self.failures.append(str(error))
+            self.exit_code = error.exit_code if self.exit_code is Exit.OK else self.exit_code
 
     def _fetch_ahead(self) -> None:
         """Import what the writers need beside the model's work, which leaves Python free."""
@@ -263,6 +283,8 @@ class _Run:
             self._write(item, target, result, about)
         if self.options.json:
             self._print(values)
+        if self.together is not None:
+            self.heard.append((item.path, result))
 
     def _write(self, item: Input, target: Target, result: Result, about: About) -> None:
         if target.path == STDOUT and not self.stdout.open:

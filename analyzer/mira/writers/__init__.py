@@ -58,6 +58,8 @@ class Writer:
         ``write(result, stream, about)`` to a binary stream.
     needs
         Modules that ``write`` imports; the command line fetches them while the model listens.
+    listing
+        Whether the results of many recordings may follow one another, as lines on a terminal do.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Writer:
     results: tuple[type[Result], ...]
     write: Callable[[Result, BinaryIO, About], None]
     needs: tuple[str, ...] = ()
+    listing: bool = False
 
 
 def builtin_writers() -> tuple[Writer, ...]:

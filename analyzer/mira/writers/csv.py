@@ -73,6 +73,8 @@ def _(result: Tags) -> Iterator[Row]:
     yield from (("genre", name, p) for name, p in result.genre.items())
     yield from (("instrument", name, p) for name, p in result.instruments.items())
     yield "voice", "voice", result.voice
+    yield from (("family", name, p) for name, p in (result.families or {}).items())
+    yield from (("own", name, p) for name, p in (result.own or {}).items())
 
 
 @rows.register

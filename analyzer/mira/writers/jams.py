@@ -105,6 +105,7 @@ def _annotations(result: Result) -> Iterator[Annotation]:
         case Tags():
             voice = {"voice": result.voice}
             groups = {"genre": result.genre, "instrument": result.instruments, "voice": voice}
+            groups |= {"family": result.families or {}, "own": result.own or {}}
             for group, tags in groups.items():
                 yield "tag_open", [(*whole, tag, p) for tag, p in tags.items()], {"group": group}
         case Embedding():
