@@ -24,8 +24,8 @@ def cut_graph(model: bytes, start: str, ends: Sequence[str]) -> bytes:
     ModelError
         If the model has no such output, or the ends cannot be reached from it alone.
     """
-    fields = list(fields(model))
-    graph = list(fields(next(content for number, _, content in fields if number == _GRAPH)))
+    whole = list(fields(model))
+    graph = list(fields(next(content for number, _, content in whole if number == _GRAPH)))
     outputs = {_name(content, _VALUE_NAME): content for number, _, content in graph if number == _OUTPUT}
     missing = [name for name in (start, *ends) if name not in outputs]
     if missing:
@@ -43,7 +43,7 @@ def cut_graph(model: bytes, start: str, ends: Sequence[str]) -> bytes:
             body += encode(number, content, kind)
     body += encode(_INPUT, outputs[start]) + b"".join(encode(_OUTPUT, outputs[name]) for name in ends)
     return b"".join(
-        encode(number, body if number == _GRAPH else content, kind) for number, kind, content in fields
+        encode(number, body if number == _GRAPH else content, kind) for number, kind, content in whole
     )
 
 
