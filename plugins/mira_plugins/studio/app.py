@@ -23,7 +23,7 @@ from starlette.routing import Route
 from mira_plugins.studio.edits import Conflict, result_of
 from mira_plugins.studio.exports import export
 from mira_plugins.studio.guard import Guard
-from mira_plugins.studio.library import UPLOAD_BYTES, TooMuch, Track, Unknown
+from mira_plugins.studio.library import TooMuch, Track, Unknown
 from mira_plugins.studio.listening import settings_of
 from mira_plugins.studio.playing import playable
 from mira_plugins.studio.studio import SAMPLE, Studio
@@ -75,8 +75,6 @@ def build(studio: Studio, token: str, port: int) -> Starlette:
         return answer
 
     async def upload(request: Request) -> Response:
-        if int(request.headers.get("content-length") or 0) > UPLOAD_BYTES:
-            raise TooMuch(f"the file is larger than {UPLOAD_BYTES >> 20} MB")
         track = await studio.library.upload(request.query_params.get("name", ""), request.stream())
         return JSONResponse(_shown(track))
 
@@ -106,11 +104,13 @@ def build(studio: Studio, token: str, port: int) -> Starlette:
         Route(f"{track}/export/{{task}}", ask(_export), methods=["POST"]),
         Route("/api/jobs/{job:int}", ask(_cancel), methods=["DELETE"]),
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(Guard, token=token, port=port)],
         exception_handlers={MiraError: _refusal, ClientDisconnect: _gone, 404: _nothing, 405: _nothing},
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def _refusal(request: Request, error: Exception) -> Response:

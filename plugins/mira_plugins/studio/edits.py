@@ -6,6 +6,7 @@ renamed or moved, and lies with the user's data, not in a cache.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mira.errors import DataError, MiraError
+from mira.errors import DataError, MiraError, OutputError
 from mira.results import Result
 from mira.task import Task
 from mira.writers import About, Writer, write_file
@@ -122,7 +123,7 @@ def result_of(values: Any, task: Task) -> Result:
 
     Raises
     ------
-    DataError, OutputError
+    DataError
         If it is no result of this task.
     """
     if not isinstance(values, Mapping) or values.get("kind") != task.result.kind:
@@ -130,9 +131,28 @@ def result_of(values: Any, task: Task) -> Result:
     result = Result.from_dict(values)
     try:
         check_result(result)
-    except (TypeError, AttributeError, IndexError, ValueError) as error:
+        wrong = [
+            spec.name for spec in dataclasses.fields(result) if not _fits(spec, getattr(result, spec.name))
+        ]
+    except (OutputError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise DataError(f"this is no result of the task {task.name}: {error}") from None
+    if wrong:
+        raise DataError(f"this is no result of the task {task.name}: {wrong[0]} is not what it should be")
     return result
+
+
+_SIMPLE: dict[str, Any] = {"float": (int, float), "int": int, "bool": bool, "str": str}
+
+
+def _fits(spec: dataclasses.Field[Any], value: Any) -> bool:
+    """Whether a field holds what its annotation says, as far as other checks leave that open."""
+    if spec.name == "label":
+        return isinstance(value, tuple) and all(isinstance(label, str) for label in value)
+    if spec.name == "bends":
+        return value is None or all(curve.ndim == 2 and curve.shape[1] == 2 for curve in value)
+    if str(spec.type).startswith("NDArray"):
+        return value.ndim >= 1
+    return isinstance(value, _SIMPLE.get(str(spec.type), object))
 
 
 def _write(result: Result, stream: BinaryIO, about: About) -> None:

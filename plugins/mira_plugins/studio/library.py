@@ -119,7 +119,7 @@ class Library:
             path.unlink(missing_ok=True)
             path.parent.rmdir()
 
-    async def upload(self, name: str, chunks: AsyncIterator[bytes], limit: int = UPLOAD_BYTES) -> Track:
+    async def upload(self, name: str, chunks: AsyncIterator[bytes]) -> Track:
         """Keep a file that the page sends, under its own name in a folder named after what it holds.
 
         Raises
@@ -138,8 +138,10 @@ class Library:
             with open(temporary, "xb") as stream:
                 async for chunk in chunks:
                     size += len(chunk)
-                    if size > limit:
-                        raise TooMuch(f"{name}: larger than {limit >> 20} MB; open it by: mira studio PATH")
+                    if size > UPLOAD_BYTES:
+                        raise TooMuch(
+                            f"{name}: larger than {UPLOAD_BYTES >> 20} MB; open it by: mira studio PATH"
+                        )
                     digest.update(chunk)
                     stream.write(chunk)
             if not size:

@@ -82,6 +82,7 @@ def _socket(wanted: int, usual: int) -> socket.socket:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             bound.bind((HOST, port))
+            bound.listen()  # so that whoever follows the link at once waits, instead of being refused
             return bound
         except OSError as error:
             bound.close()

@@ -127,10 +127,42 @@ export class MatrixLane extends Lane {
   }
 }
 
+/** Tags over time: a row for each of the likeliest, its strength by colour. */
+export class TagLane extends Lane {
+  constructor(stage, doc, label) {
+    const { tags, timeline } = doc.result;
+    const most = tags.map((name, k) => ({ name, k, most: timeline.reduce((m, row) => Math.max(m, row[k]), 0) }));
+    const rows = most.sort((a, b) => b.most - a.most).slice(0, 6);
+    super(stage, "", 16 * rows.length);
+    this.canvas.setAttribute("aria-label", `${label} over time: ${rows.map((row) => row.name).join(", ")}`);
+    this.gutter.style.padding = "0 4px";
+    this.gutter.append(...rows.map((row) => el("div", { class: "tag-row", text: row.name, title: row.name })));
+    this.rows = rows;
+    this.result = doc.result;
+  }
+
+  paint(context, width, height) {
+    const { time_s, timeline } = this.result;
+    const step = time_s.length > 1 ? time_s[1] - time_s[0] : this.time.duration;
+    context.fillStyle = colours.accent;
+    this.rows.forEach(({ k }, row) => {
+      time_s.forEach((start, i) => {
+        if (start + step < this.time.start || start - step > this.time.end) return;
+        context.globalAlpha = timeline[i][k];
+        context.fillRect(this.time.x(start - step / 2), 16 * row + 1, Math.ceil(step * this.time.scale), 14);
+      });
+    });
+    context.globalAlpha = 1;
+  }
+}
+
 /** Tags of a recording as bars, the likeliest first. */
 export function tagBars(result) {
-  const groups = [["Genre", result.genre], ["Instruments", result.instruments], ["Voice", { voice: result.voice }]];
-  return groups.filter(([, tags]) => Object.keys(tags).length).map(([title, tags]) =>
+  const groups = [
+    ["Genre", result.genre], ["Instruments", result.instruments], ["Families", result.families],
+    ["Own", result.own], ["Voice", { voice: result.voice }],
+  ];
+  return groups.filter(([, tags]) => tags && Object.keys(tags).length).map(([title, tags]) =>
     el("div", {}, el("h2", { text: title }),
       ...Object.entries(tags).sort((a, b) => b[1] - a[1]).slice(0, 10).map(([name, probability]) =>
         el("div", { class: "tag" },
@@ -140,4 +172,10 @@ export function tagBars(result) {
 }
 
 /** The lane of each type of result; notes, chords and segments have lanes of their own. */
-export const LANES = { events: EventLane, curve: CurveLane, multif0: PitchLane, embedding: MatrixLane };
+const LANES = { events: EventLane, curve: CurveLane, multif0: PitchLane, embedding: MatrixLane };
+
+/** Class of the lane that shows a doc's result; none where it says nothing over time. */
+export function laneOf(doc) {
+  if (doc.task.kind === "tags") return doc.result.timeline ? TagLane : undefined;
+  return LANES[doc.task.kind];
+}

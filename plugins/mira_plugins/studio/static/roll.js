@@ -10,15 +10,16 @@ const LOWEST = 21, HIGHEST = 108;
 const BLACK = new Set([1, 3, 6, 8, 10]);
 
 export class Roll extends Lane {
-  /** @param {object} doc the notes; @param {object|null} spectrogram what lies under them */
-  constructor(stage, doc, spectrogram) {
-    super(stage, "", 0);
+  /** @param {object} doc the notes; @param {object|null} spectrogram what lies under them; @param {number} height as of a lane */
+  constructor(stage, doc, spectrogram, height) {
+    super(stage, "", height);
     this.doc = doc;
     this.spectrogram = spectrogram;
     this.chosen = new Set();
-    this.canvas.setAttribute("aria-label", "Notes: N and P choose, arrows move the chosen ones, A adds, Delete deletes");
+    this.canvas.setAttribute("aria-label", `${doc.task.command}: N and P choose, arrows move the chosen ones, A adds, Delete deletes`);
     this.keys = document.createElement("canvas");
     this.keys.style.cssText = "width:100%;height:100%";
+    this.gutter.style.padding = "0";
     this.gutter.append(this.keys);
     this.canvas.addEventListener("pointerdown", (event) => this.press(event));
     this.canvas.addEventListener("pointermove", (event) => this.hover(event));

@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { CoverPanel } from "./covers.js";
 import { Doc } from "./doc.js";
 import { banner, el, say } from "./dom.js";
-import { LANES, tagBars } from "./lanes.js";
+import { laneOf, tagBars } from "./lanes.js";
 import { Overview, Ruler } from "./overview.js";
 import { Player } from "./player.js";
 import { Roll } from "./roll.js";
@@ -14,6 +14,14 @@ import { Spectrogram } from "./spectrogram.js";
 import { Timeline } from "./timeline.js";
 import { Transport } from "./transport.js";
 import { colours, onTheme } from "./theme.js";
+
+const ORDER = ["notes", "chords", "segments", "multif0"];
+
+/** Lanes lie in the order of their types, whichever task was done first. */
+function rank(doc) {
+  const place = ORDER.indexOf(doc.task.kind);
+  return place < 0 ? ORDER.length : place;
+}
 
 export class TrackView {
   /** @param {object} studio what the studio says of itself; @param {string} id of the recording */
@@ -95,18 +103,20 @@ export class TrackView {
     const { kind, command } = doc.task;
     let lane;
     if (kind === "notes") {
-      lane = new Roll(this, doc, this.roll ? null : this.spectrogram);
+      lane = this.roll ? new Roll(this, doc, null, 160) : new Roll(this, doc, this.spectrogram, 0);
       this.roll ??= lane;
     } else if (kind === "chords" || kind === "segments") {
       const { key } = doc.result;
       lane = new SegmentLane(this, doc, key ? `${command}, ${key}` : command);
-    } else if (LANES[kind]) {
-      lane = new LANES[kind](this, doc, command);
     } else {
-      return;
+      const Kind = laneOf(doc);
+      if (!Kind) return;
+      lane = new Kind(this, doc, command);
     }
     lane.ofDoc = doc;
-    this.addLane(lane, this.lanes.length);
+    lane.of = doc.result;
+    const after = this.lanes.findIndex((one) => one.ofDoc && rank(one.ofDoc) > rank(doc));
+    this.addLane(lane, after < 0 ? this.lanes.length : after);
   }
 
   addLane(lane, place) {
@@ -124,7 +134,7 @@ export class TrackView {
       const there = new Set(doc.items);
       lane.chosen = new Set([...lane.chosen].filter((note) => there.has(note)));
     }
-    if (lane && !doc.form && lane.result !== doc.result) this.remakeLane(lane, doc);
+    if (lane && !doc.form && lane.of !== doc.result) this.remakeLane(lane, doc);
     if (doc.task.kind === "notes") this.player.setNotes(doc.items);
     if (doc.task.kind === "chords") this.player.setChords(doc.items);
     const steps = doc.past.length;
@@ -136,9 +146,10 @@ export class TrackView {
 
   /** Lanes of types that nobody edits are made anew of a new result. */
   remakeLane(lane, doc) {
-    const fresh = new LANES[doc.task.kind](this, doc, doc.task.command);
+    const Kind = laneOf(doc);
+    const fresh = new Kind(this, doc, doc.task.command);
     fresh.ofDoc = doc;
-    fresh.result = doc.result;
+    fresh.of = doc.result;
     this.lanes[this.lanes.indexOf(lane)] = fresh;
     lane.node.replaceWith(fresh.node);
   }
