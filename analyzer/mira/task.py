@@ -50,7 +50,7 @@ class Activations:
 
 
 class Together(Protocol):
-    """Flags of a task about all recordings of a run: a frozen dataclass whose fields :func:`setting` makes."""
+    """Flags of a task about all recordings of a run: a dataclass whose fields :func:`setting` makes."""
 
     def asked(self) -> bool:
         """Whether any of its flags was given; if not, nothing else here is called."""

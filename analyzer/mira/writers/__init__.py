@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mira.errors import UsageError
-from mira.writers.disk import check_target, write_file
+from mira.writers.disk import check_target, write_bytes, write_file
 from mira.writers.text import printable
 
 if TYPE_CHECKING:
     from mira.results import Result
 
-__all__ = ["About", "Writer", "builtin_writers", "check_target", "find_writer", "write_file"]
+__all__ = ["About", "Writer", "builtin_writers", "check_target", "find_writer", "write_bytes", "write_file"]
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,12 @@ def write_file(
         If the reader of standard output has gone away.
     """
     check_target(path, force, parents=parents)
-    data = _render(result, path, about, writer)
+    write_bytes(_render(result, path, about, writer), path, force=force, parents=parents)
+
+
+def write_bytes(data: bytes, path: Path, *, force: bool = False, parents: bool = False) -> None:
+    """Write bytes as :func:`write_file` writes a result."""
+    check_target(path, force, parents=parents)
     if path == STDOUT:
         _write_stdout(data)
         return
