@@ -1,0 +1,74 @@
+"""The shipped model: what it hears in sounds that the test makes itself, through the whole of mira."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mira
+import numpy as np
+import pytest
+from mira.results import Chords
+
+RATE = 44100
+TIME = np.arange(8 * RATE) / RATE
+
+
+def tones(*pitches: float) -> np.ndarray:
+    hz = [440 * 2 ** ((pitch - 69) / 12) for pitch in pitches]
+    return (0.1 * sum(np.sin(2 * np.pi * f * k * TIME) / k for f in hz for k in range(1, 7))).astype(
+        np.float32
+    )
+
+
+def drums() -> np.ndarray:
+    """Noise that dies away, high and low in turn."""
+    rng = np.random.default_rng(0)
+    since = TIME % 0.25
+    noise = rng.standard_normal(len(TIME)) * np.exp(-since * 40)
+    low = np.convolve(noise, np.ones(200) / 200, "same") * 10
+    return (0.2 * np.where(TIME % 0.5 < 0.25, low, noise)).astype(np.float32)
+
+
+def chords_of(audio: np.ndarray) -> Chords:
+    result = mira.analyze(audio, "chords", sample_rate=RATE)
+    assert isinstance(result, Chords)
+    return result
+
+
+SOUNDS: Mapping[str, np.ndarray] = {
+    "silence": np.zeros(8 * RATE, np.float32),
+    "noise": (0.1 * np.random.default_rng(1).standard_normal(8 * RATE)).astype(np.float32),
+    "drums": drums(),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sounds_without_pitch_are_no_chord(name: str) -> None:
+    found = chords_of(SOUNDS[name])
+    assert found.label == ("N",)
+    assert found.key == ""
+
+
+@pytest.mark.parametrize(
+    ("pitches", "label"),
+    [((36, 48, 60, 64, 67), "C:maj"), ((45, 57, 60, 64), "A:min"), ((43, 55, 59, 62, 65), "G:7")],
+)
+def test_held_chords_are_named(pitches: tuple[int, ...], label: str) -> None:
+    assert chords_of(tones(*pitches)).label == (label,)
+
+
+def test_a_quarter_tone_sharp_is_the_chord_or_its_neighbour() -> None:
+    (label,) = chords_of(tones(36.5, 48.5, 60.5, 64.5, 67.5)).label
+    assert label in ("C:maj", "Db:maj", "C#:maj")
+
+
+def test_a_tenth_of_a_second_is_heard() -> None:
+    found = chords_of(tones(36, 48, 60, 64, 67)[: RATE // 10])
+    assert len(found.label) == 1
+    assert found.end_s[-1] == pytest.approx(0.1)
+
+
+def test_a_change_is_found_where_it_is() -> None:
+    found = chords_of(np.concatenate([tones(36, 48, 60, 64, 67), tones(41, 53, 57, 60, 65)]))
+    assert found.label == ("C:maj", "F:maj")
+    assert found.start_s[1] == pytest.approx(8.0, abs=0.1)
