@@ -1,4 +1,4 @@
-"""How the cover network is trained: triplets of performances of works."""
+"""How cover networks are trained: CoverNet on made versions, the book's rows on performances of works."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as lightning
 import torch
+from mira.card import Output
 from mira_train.data.splits import Split
 from mira_train.demo import Demo, cover_set
-from mira_train.learner import Learner, trained_network
+from mira_train.learner import AveragedLearner, Learner, trained_network
 from mira_train.losses import LOSSES
 from mira_train.metrics import ranking
 from mira_train.mining import distances
@@ -25,7 +27,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-DEFAULT = "book-cover1000-crema-move-corrected"
+from mira_plugins.cover.examples import VersionData
+from mira_plugins.cover.fingerprint import SHORTEST
+from mira_plugins.cover.network import CoverNet
+
+DEFAULT = "covernet"
 DEMO = Demo(cover_set)
 
 
@@ -69,12 +75,36 @@ def draw_works(works: Sequence[Sequence[int]], group: int, rng: Generator) -> li
     return order
 
 
+class Validation:
+    """Looks at all performances at once, so nothing in it is left to chance."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def see(self, embedding: Tensor, work: Tensor) -> None:
+        """Gather a batch."""
+        self._seen.append((embedding.float().cpu(), work.cpu()))
+
+    def measure(self, learner: Learner) -> None:
+        """Log the loss of fixed triplets, and how well performances find each other."""
+        seen = [pair for mine in learner.everyone(self._seen) for pair in mine]
+        self._seen = []
+        embedding, work = torch.cat([e for e, _ in seen]), torch.cat([w for _, w in seen])
+        told = learner.recipe.training
+        options = dict(told.loss.options) if told.loss.type == "triplet" else {}
+        fixed = torch.Generator().manual_seed(told.seed)
+        loss = LOSSES["triplet"](embedding, work, generator=fixed, **options)
+        found = ranking(distances(embedding).double().numpy(), work.tolist()).means()
+        scores = {f"valid_{k}": found[k] for k in ("map", "mr1", "p@1")}
+        learner.log_dict({"valid_loss": float(loss), **scores})
+
+
 class CoverLearner(Learner):
-    """A triplet loss; validation looks at all performances at once, so nothing in it is left to chance."""
+    """The book's rows: a triplet loss."""
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, trained_network(recipe))
-        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._validation = Validation()
 
     def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
         """Loss of a batch."""
@@ -85,30 +115,77 @@ class CoverLearner(Learner):
 
     def validation_step(self, batch: Mapping[str, Tensor], index: int) -> None:
         """Gather embeddings."""
-        self._seen.append((self(batch["x"], batch["share"]).float().cpu(), batch["y"].cpu()))
+        self._validation.see(self(batch["x"], batch["share"]), batch["y"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the loss of fixed triplets, and how well performances find each other."""
-        seen = [pair for mine in self.everyone(self._seen) for pair in mine]
-        self._seen = []
-        embedding, work = torch.cat([e for e, _ in seen]), torch.cat([w for _, w in seen])
-        told = self.recipe.training.loss
-        fixed = torch.Generator().manual_seed(self.recipe.training.seed)
-        loss = LOSSES["triplet"](embedding, work, generator=fixed, **told.options)
-        found = ranking(distances(embedding).double().numpy(), work.tolist()).means()
-        self.log_dict({"valid_loss": float(loss), **{f"valid_{k}": found[k] for k in ("map", "mr1", "p@1")}})
+        """Log loss and ranking."""
+        self._validation.measure(self)
 
 
-def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> DataModule:
-    """Performances by works."""
-    return Performances(recipe, sets, workers=workers)
+class VersionLearner(AveragedLearner):
+    """CoverNet, under a one-cycle schedule; the average of its weights is what is validated and kept.
+
+    The loss is ``nt_xent`` over the first two versions of each work, or ``triplet`` over all.
+    """
+
+    rising = 0.1
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, trained_network(recipe))
+        self._validation = Validation()
+
+    def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
+        """Vectors of length 1."""
+        return self.net(x, share)
+
+    def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
+        """Loss of a batch."""
+        embedding = self(batch["x"], batch["share"])
+        if self.recipe.training.loss.type == "nt_xent":
+            group = self.recipe.data.group
+            loss = self.loss(embedding[0::group], embedding[1::group])
+        else:
+            # distances are divided by the dimension, which suits vectors of that length
+            scaled = embedding * embedding.shape[1] ** 0.5
+            loss = self.loss(scaled, batch["y"], performance=batch["item"])
+        self.log_training(loss, len(embedding))
+        return loss
+
+    def validation_step(self, batch: Mapping[str, Tensor], index: int) -> None:
+        """Gather embeddings."""
+        self._validation.see(self(batch["x"], batch["share"]), batch["y"])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss and ranking."""
+        self._validation.measure(self)
+
+
+class Shipped(nn.Module):
+    """CoverNet with its output as a tuple."""
+
+    def __init__(self, net: CoverNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, features: Tensor) -> tuple[Tensor]:
+        """(batch, 12, frame) -> (batch, dimension)."""
+        return (self.net(features),)
+
+
+def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lightning.LightningDataModule:
+    """Made versions for CoverNet; performances by works for the book's rows."""
+    kind = VersionData if recipe.network.code else Performances
+    return kind(recipe, sets, workers=workers)
 
 
 def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
-    """Triplets."""
-    return CoverLearner(recipe)
+    """CoverNet, or the book's triplets."""
+    return VersionLearner(recipe) if recipe.network.code else CoverLearner(recipe)
 
 
 def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
-    """From stored pitch classes (batch, 12, frame) to an embedding."""
-    return shipment(recipe, net)
+    """From pitch classes (batch, 12, frame) to a vector."""
+    if not isinstance(net, CoverNet):
+        return shipment(recipe, net)
+    vector = Output(recipe.export.outputs[0], ("dimension",))
+    return Shipment(Shipped(net).eval(), 1, 1, (vector,), (SHORTEST, 130, 517), input="features", rows=12)
