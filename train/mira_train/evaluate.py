@@ -220,14 +220,18 @@ def evaluate(
         raise DataError(f"{', '.join(data)}: nothing to score")
     kept = _unseen([track.place for track in tracks], path, say)
     tracks = [track for track in tracks if track.place in kept]
-    rows = []
+    rows, kept_heard, together = [], [], getattr(module, "together", None)
     for i, track in enumerate(tracks):
-        rows.append(Row(track.name, track.family, module.score(track, listener, track.heard_by(listener))))
+        activations = track.heard_by(listener)
+        rows.append(Row(track.name, track.family, module.score(track, listener, activations)))
+        if together is not None:
+            kept_heard.append((track, activations))
         if (i + 1) % 20 == 0:
             say(f"{i + 1} of {len(tracks)} recordings")
     if plots is not None:
         module.draw(((t, t.heard_by(listener)) for t in tracks), path, plots)
-    return Report(training.task, listener.identity, tuple(data), tuple(rows))
+    joint = together(kept_heard, listener) if together is not None else {}
+    return Report(training.task, listener.identity, tuple(data), tuple(rows), joint)
 
 
 def _report_of_book(

@@ -80,6 +80,20 @@ def embedding_map(path: Path, embeddings: NDArray[np.floating], labels: Sequence
         axes.set(xticks=[], yticks=[])
 
 
+def reliability(path: Path, chances: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10) -> None:
+    """Draw how often what was given a probability is true, against that probability, and how many there are."""
+    which = np.minimum((chances * bins).astype(int), bins - 1)
+    there = [b for b in range(bins) if (which == b).any()]
+    with _figure(path, (6, 6)) as axes:
+        axes.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+        x, y = ([values[which == b].mean() for b in there] for values in (chances, right))
+        axes.plot(x, y, marker="o")
+        for b, left, height in zip(there, x, y):
+            count = f"{(which == b).sum():,}"
+            axes.annotate(count, (left, height), xytext=(4, -12), textcoords="offset points", fontsize=8)
+        axes.set(xlabel="probability", ylabel="share that is true", xlim=(0, 1), ylim=(0, 1))
+
+
 def filters(path: Path, taps: NDArray[np.floating], sample_rate: int) -> None:
     """Draw the magnitude responses of learned filters (filter, tap), sorted by where they peak."""
     response = np.abs(np.fft.rfft(taps, 1024, axis=1))
