@@ -81,7 +81,7 @@ def embedding_map(path: Path, embeddings: NDArray[np.floating], labels: Sequence
 
 
 def reliability(path: Path, chances: NDArray[np.floating], right: NDArray[np.bool_], bins: int = 10) -> None:
-    """Draw how often what was given a probability is true, against that probability, and how many there are."""
+    """Draw how often what was given a probability is true, against that probability, with counts."""
     which = np.minimum((chances * bins).astype(int), bins - 1)
     there = [b for b in range(bins) if (which == b).any()]
     with _figure(path, (6, 6)) as axes:
