@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytorch_lightning as lightning
 import torch
+from mira.card import Output
 from mira.errors import DataError
 from mira_train.augment import Chain
 from mira_train.demo import Demo, genre_set
 from mira_train.features import Features
-from mira_train.learner import Learner, Supervised, trained_network
+from mira_train.learner import AveragedLearner, Learner, Supervised, trained_network
 from mira_train.network import Network
 from mira_train.patches import Batch, DataModule, Target, padded
 from mira_train.recipe import Recipe, build_frontend, build_network, load
@@ -23,11 +25,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from mira_plugins.tagging.training import label_target, labels_of, measure_of
+from mira_plugins.ssl_embed.encoder import HOP, SAMPLE_RATE
+from mira_plugins.ssl_embed.network import EmbedNet, variance_invariance_covariance
+from mira_plugins.ssl_embed.network import Shipped as ShippedEncoder
+from mira_plugins.ssl_embed.views import PairData
+from mira_plugins.tagging.book import label_target, labels_of, measure_of
 
 _RECIPES = Path(__file__).parent / "recipes"
 
-DEFAULT = "book-mtt-ssl-pretraining-corrected"
+DEFAULT = "melpairs"
 DEMO = Demo(genre_set)
 
 
@@ -147,8 +153,39 @@ class Probe(nn.Module):
         return self.head(self.encoder.until(self._at, waveform))
 
 
-def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> DataModule:
+class AveragedContrastive(AveragedLearner):
+    """The same for the shipped encoder, whose loss and schedule are its own."""
+
+    rising = 0.1
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, trained_network(recipe))
+        if recipe.data.target_form == "vicreg":
+            self.loss = variance_invariance_covariance
+
+    def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
+        """Loss of a batch."""
+        loss = self._loss_of(batch["x"])
+        self.log_training(loss, len(batch["x"]))
+        return loss
+
+    def validation_step(self, batch: Mapping[str, Tensor], index: int) -> None:
+        """Gather losses."""
+        self.keep_validation(self._loss_of(batch["x"]), len(batch["x"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean over all pairs."""
+        self.log_validation()
+
+    def _loss_of(self, pairs: Tensor) -> Tensor:
+        views = self.net(pairs.flatten(0, 1)).unflatten(0, (-1, 2))
+        return self.loss(views[:, 0], views[:, 1])
+
+
+def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lightning.LightningDataModule:
     """Pairs of views, or clips with their tags for the probe."""
+    if recipe.network.code:
+        return PairData(recipe, sets, workers=workers)
     if recipe.network.encoder is None:
         return Pairs(recipe, sets, workers=workers)
     return DataModule(recipe, sets, label_target(recipe), workers=workers)
@@ -156,6 +193,8 @@ def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> Dat
 
 def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
     """Contrastive learning, or the probe of an encoder that has been trained."""
+    if recipe.network.code:
+        return AveragedContrastive(recipe)
     told = recipe.network.encoder
     if told is None:
         return Contrastive(recipe)
@@ -169,6 +208,15 @@ def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
 
 def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
     """The embedding, without the projection that only the loss sees; or the probe's tags."""
+    if isinstance(net, EmbedNet):
+        return Shipment(
+            ShippedEncoder(net.encoder).eval(),
+            SAMPLE_RATE,
+            HOP,
+            (Output("embedding", ("frame", "dimension")), Output("loudness", ("frame", "decibel"), "dB")),
+            tuple(HOP * steps for steps in (5, 12, 31)),
+            net.encoder.reach,
+        )
     if recipe.network.encoder is None:
         return shipment(recipe, net, at="embedding")
     return shipment(recipe, net, labels_of(recipe))

@@ -1,72 +1,138 @@
-"""How the tagging networks are trained: a genre, or any number of tags, for a whole recording."""
+"""How tagging networks are trained: TagNet on all tags at once, the book's rows on a genre or on tags."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from mira.errors import DataError
-from mira_train.data.labels import GENRES, MTT_TAGS, label_index, multi_hot
+import pytorch_lightning as lightning
+import torch
+from mira.card import Output
 from mira_train.demo import Demo, genre_set
-from mira_train.learner import Supervised
-from mira_train.metrics import classes, tags
-from mira_train.patches import DataModule, Target
+from mira_train.learner import AveragedLearner, Learner, trained_network
 from mira_train.recipe import Recipe
-from mira_train.sets import Recording
-from mira_train.shipment import Shipment, shipment
+from mira_train.shipment import Shipment
 from numpy.typing import NDArray
-from torch import nn
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-DEFAULT = "book-gtzan-lms-conv2d-corrected"
+from mira_plugins.ssl_embed.encoder import HOP, SAMPLE_RATE
+from mira_plugins.tagging import book
+from mira_plugins.tagging.examples import TagData
+from mira_plugins.tagging.network import Shipped, TagNet
+from mira_plugins.tagging.vocabulary import INDEX, MUSIC, N_GENRES, TAGS, VOICE
+
+DEFAULT = "tagnet"
 DEMO = Demo(genre_set)
 
+_OTHERS = 10.0
+"""Weight of the mean loss of a tag other than genre, against that of the genre."""
+_SMOOTHING = 0.05
 
-def labels_of(recipe: Recipe) -> tuple[str, ...]:
-    """The fixed list of labels that the recipe's network knows."""
-    return MTT_TAGS if recipe.training.loss.type == "bce" else GENRES
-
-
-def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> DataModule:
-    """Patches with the labels of their recordings."""
-    return DataModule(recipe, sets, label_target(recipe), workers=workers)
+Batch = Mapping[str, Tensor]
 
 
-def label_target(recipe: Recipe) -> Target:
-    """One class where the loss is the cross entropy, else a 0 or 1 for each label."""
-    labels, name = labels_of(recipe), recipe.data.target
-
-    def target(recording: Recording, frames: int, hop_s: float) -> NDArray[Any]:
-        values = [atom.value for atom in recording.entry[name]]
-        try:
-            if recipe.training.loss.type == "bce":
-                return multi_hot(values, labels)
-            return np.array(label_index(values[0], labels))
-        except DataError as error:
-            raise DataError(f"{recording.name}: {name}: {error}") from error
-
-    return Target(target, in_time=False)
+def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lightning.LightningDataModule:
+    """Log-mels for TagNet; patches for the book's rows."""
+    if recipe.network.code:
+        return TagData(recipe, sets, workers=workers)
+    return book.data_module(recipe, sets, workers=workers)
 
 
-def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Supervised:
-    """Scores are of whole recordings: the mean of their patches."""
-    return Supervised(recipe, measure_of(recipe))
-
-
-def measure_of(recipe: Recipe) -> Any:
-    """Mean average precision and area under the curve of tags; recall and accuracy of a genre."""
-    labels = labels_of(recipe)
-
-    def measure(outputs: NDArray[np.float32], targets: NDArray[Any]) -> Mapping[str, float]:
-        chances = outputs.astype(float)
-        if recipe.training.loss.type == "bce":
-            return tags(chances, targets.astype(np.int64), labels)[0]
-        return classes(chances, targets, labels)[0]
-
-    return measure
+def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
+    """TagNet with its own loss, or a book's row with that of its recipe."""
+    return TagLearner(recipe) if recipe.network.code else book.lightning_module(recipe)
 
 
 def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
-    """Probabilities of the labels."""
-    return shipment(recipe, net, labels_of(recipe))
+    """TagNet's logits, vectors and loudness, or the book's probabilities."""
+    if not isinstance(net, TagNet):
+        return book.shipped(recipe, net)
+    return Shipment(
+        Shipped(net).eval(),
+        SAMPLE_RATE,
+        HOP,
+        (
+            Output("tags", ("frame", "tag"), "logit"),
+            Output("embedding", ("frame", "dimension")),
+            Output("loudness", ("frame", "decibel"), "dB"),
+        ),
+        tuple(HOP * steps for steps in (5, 12, 31)),
+        net.encoder.reach,
+        labels={"tags": list(TAGS)},
+        defaults={"alpha": [round(float(a), 4) for a in net.alpha]},
+    )
+
+
+class TagLearner(AveragedLearner):
+    """TagNet under a one-cycle schedule; the average of its weights is what is validated and kept."""
+
+    rising = 0.15
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, trained_network(recipe))
+        self._heard: list[list[NDArray[np.float32]]] = []
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        """Loss of a batch."""
+        loss = tag_loss(*self._pooled(batch), batch)
+        self.log_training(loss, len(batch["level"]))
+        return loss
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        """Gather losses and what was heard."""
+        genres, others = self._pooled(batch)
+        self.keep_validation(tag_loss(genres, others, batch), len(batch["level"]))
+        heard = torch.cat([genres.softmax(-1), others], 1)
+        self._heard.append([part.cpu().numpy() for part in (heard, batch["target"], batch["known"])])
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of genre, voice, music and instruments, and their mean."""
+        self.log_validation()
+        heard, target, known = (np.concatenate(parts) for parts in zip(*self._heard, strict=True))
+        self._heard = []
+        scores = measure(heard, target, known)
+        self.log_dict({f"valid_{name}": value for name, value in scores.items()})
+
+    def _pooled(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        assert isinstance(self.net, TagNet)
+        return self.net.pooled(self.net(batch["level"])[0])
+
+
+def tag_loss(genres: Tensor, others: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of the genre and of every other tag, each over the examples that know it."""
+    target, known = batch["target"], batch["known"]
+    wanted = target[:, :N_GENRES] * (1 - _SMOOTHING) + _SMOOTHING / N_GENRES
+    genre = -(wanted * genres.log_softmax(-1)).sum(-1) * known[:, 0]
+    each = F.binary_cross_entropy(others.clamp(1e-6, 1 - 1e-6), target[:, N_GENRES:], reduction="none")
+    weight = known[:, N_GENRES:]
+    return genre.sum() / known[:, 0].sum().clamp(min=1) + _OTHERS * (
+        each * weight
+    ).sum() / weight.sum().clamp(min=1)
+
+
+def measure(
+    heard: NDArray[np.float32], target: NDArray[np.float32], known: NDArray[np.float32]
+) -> dict[str, float]:
+    """Accuracy of genres; area under the curve of voice, of music, and its mean over the instruments."""
+    scores = {}
+    named = known[:, 0] > 0
+    if named.any():
+        right = heard[named, :N_GENRES].argmax(1) == target[named, :N_GENRES].argmax(1)
+        scores["genre"] = float(right.mean())
+    areas = {name: _area(heard, target, known, INDEX[name]) for name in TAGS[N_GENRES:]}
+    scores |= {name: areas.pop(name) for name in (VOICE, MUSIC)}
+    scores["instruments"] = float(np.nanmean([*areas.values(), np.nan][:-1] or [np.nan]))
+    scores = {name: value for name, value in scores.items() if not np.isnan(value)}
+    return scores | {"score": float(np.mean([v for k, v in scores.items() if k != MUSIC]))}
+
+
+def _area(
+    heard: NDArray[np.float32], target: NDArray[np.float32], known: NDArray[np.float32], tag: int
+) -> float:
+    """Area under the ROC curve of one tag; NaN where one side is missing."""
+    sure = (known[:, tag] > 0) & ((target[:, tag] < 0.1) | (target[:, tag] > 0.99))
+    truth = target[sure, tag] > 0.5
+    return float(roc_auc_score(truth, heard[sure, tag])) if 0 < truth.sum() < len(truth) else float("nan")

@@ -1,0 +1,86 @@
+"""The tagging network: the embedding's encoder, a layer of tags a second, and their pooling over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mira_plugins.ssl_embed.encoder import (
+    HOP,
+    SAMPLE_RATE,
+    Encoder,
+    EncoderConfig,
+    LogMel,
+    loudness,
+    relative,
+)
+from mira_plugins.tagging.vocabulary import N_GENRES, TAGS
+
+
+@dataclass(frozen=True)
+class TagNetConfig:
+    """Sizes of :class:`TagNet`.
+
+    Parameters
+    ----------
+    encoder
+        Of the encoder.
+    dropout
+        Before the tags.
+    """
+
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    dropout: float = 0.4
+
+
+class TagNet(nn.Module):
+    """Decibels (batch, 127, column) -> logits (batch, tag, step), vectors (batch, dimension, step)."""
+
+    def __init__(self, config: TagNetConfig | None = None) -> None:
+        super().__init__()
+        config = config or TagNetConfig()
+        self.config = config
+        self.encoder = Encoder(config.encoder)
+        self.dropout = nn.Dropout(config.dropout)
+        self.tags = nn.Conv1d(config.encoder.dimension, len(TAGS), 1)
+        self.alpha = nn.Parameter(torch.ones(len(TAGS) - N_GENRES))
+
+    def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        vectors = self.encoder(relative(level))
+        return self.tags(self.dropout(vectors)), vectors
+
+    def pooled(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (batch, tag, step) -> genres' logits and the other tags' probabilities of the whole.
+
+        Genres average; the others are weighted by AutoPool, a softmax over time of ``alpha`` times the
+        probability (McFee, Salamon and Bello, IEEE/ACM TASLP 2018).
+        """
+        genres, others = logits.split([N_GENRES, len(TAGS) - N_GENRES], dim=1)
+        chances = others.sigmoid()
+        weights = (self.alpha[:, None] * chances).softmax(-1)
+        return genres.mean(-1), (weights * chances).sum(-1)
+
+
+def tag_net(**sizes: Any) -> TagNet:
+    """Make the network of a recipe; ``sizes`` are those of :class:`EncoderConfig`, and ``before_tags``."""
+    dropout = float(sizes.pop("before_tags", 0.4))
+    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+    return TagNet(TagNetConfig(EncoderConfig(**told), dropout))
+
+
+class Shipped(nn.Module):
+    """From the waveform to logits, vectors and loudness a second, as exported."""
+
+    hop_length, sample_rate = HOP, SAMPLE_RATE
+
+    def __init__(self, net: TagNet) -> None:
+        super().__init__()
+        self.front, self.net = LogMel(), net
+
+    def forward(self, waveform: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        level = self.front(waveform)
+        logits, vectors = self.net(level)
+        return logits.transpose(1, 2), vectors.transpose(1, 2), loudness(level).unsqueeze(-1)
