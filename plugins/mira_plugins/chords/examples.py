@@ -41,6 +41,8 @@ SHARES: Mapping[str, float] = {
     "none": 0.04,
 }
 """How often each source is drawn; those that are not there leave their share to the others."""
+_TEMPO = 0.2
+"""Stretches are played up to so much faster or slower (logarithm)."""
 CROPS_PER_EPOCH, VALID_PER_EPOCH = 2048, 384
 
 
@@ -137,9 +139,11 @@ class ChordExamples(Dataset[dict[str, Tensor]]):
     def __getitem__(self, draw: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, draw))
         song = self.songs[int(rng.choice(len(self.songs), p=self.p))]
-        first = int(rng.integers(max(len(song.targets) - self.n_frames, 0) + 1))
-        place = slice(first, first + self.n_frames)
-        piece, targets = song.chroma[:, place], song.targets[place]
+        tempo = float(np.exp(rng.uniform(-_TEMPO, _TEMPO))) if self.vary else 1.0
+        at = (np.arange(self.n_frames) * tempo).astype(int)
+        at += int(rng.integers(max(len(song.targets) - int(at[-1]) - 1, 0) + 1))
+        at = at[at < len(song.targets)]
+        piece, targets = song.chroma[:, at], song.targets[at]
         chroma = dequantised(piece, rng) if piece.dtype == np.uint8 else piece.astype(np.float32)
         if self.vary:
             chroma = varied(chroma, rng)
@@ -151,11 +155,17 @@ class ChordExamples(Dataset[dict[str, Tensor]]):
 
 
 def varied(chroma: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
-    """Another mix: bass and treble louder or softer, pitch classes coloured; now and then no bass at all."""
-    gain = np.exp(rng.normal(0, 0.15, (2, 1, 1))) * np.exp(rng.normal(0, 0.08, (2, 12, 1)))
+    """Another mix: bass and treble louder or softer, pitch classes coloured, now and then no bass at all; a
+    little out of tune; with sounds that belong to no chord.
+    """
+    gain = np.exp(rng.normal(0, 0.15, (2, 1, 1))) * np.exp(rng.normal(0, 0.12, (2, 12, 1)))
     if rng.random() < 0.03:
         gain[0] = 0
-    return (chroma.reshape(2, 12, -1) * gain).reshape(chroma.shape).astype(np.float32)
+    mixed = chroma.reshape(2, 12, -1) * gain
+    leak = max(float(rng.normal(0, 0.08)), 0.0)
+    mixed = (1 - leak) * mixed + leak * np.roll(mixed, int(rng.choice([-1, 1])), axis=1)
+    noise = rng.exponential(size=mixed.shape) * mixed.mean() * max(float(rng.normal(0, 0.15)), 0.0)
+    return (mixed + noise).reshape(chroma.shape).astype(np.float32)
 
 
 class ChordData(lightning.LightningDataModule):
