@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,6 +15,7 @@ from mira.errors import DataError, OutputError, UsageError
 from mira_train.data.pyjama import PyjamaReader
 from mira_train.demo import SOUNDFONTS, chord_set, note_set
 from mira_train.synth import render as rendering
+from mira_train.synth.codecs import CODECS, compressed, through
 from mira_train.synth.render import Material, render
 from mira_train.synth.score import Part, excerpt, loosen, read_midi, without_overlaps
 from mira_train.synth.soundfont import SoundFont
@@ -121,6 +123,44 @@ def test_a_file_that_is_no_soundfont_is_named(tmp_path: Path) -> None:
     (tmp_path / "font.sf2").write_bytes(b"RIFF")
     with pytest.raises(DataError, match=r"font\.sf2: not a SoundFont"):
         SoundFont(tmp_path / "font.sf2", 16000)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("rate", [16000, 22050, 44100])
+def test_a_codec_changes_the_sound_but_not_the_times(codec: str, rate: int) -> None:
+    part = Part(np.arange(4) * 0.5, np.arange(4) * 0.5 + 0.3, np.array([60, 64, 67, 72]), np.full(4, 90))
+    audio = 0.5 * render_tones(part, 2.1, rate)
+    heard = through(audio, rate, codec, 0.7)
+    assert len(heard) == len(audio) and not np.array_equal(heard, audio)
+    assert np.corrcoef(heard, audio)[0, 1] > 0.9
+    lags = range(-20, 21)
+    likeness = [float(np.dot(np.roll(heard, -lag), audio)) for lag in lags]
+    assert abs(lags[int(np.argmax(likeness))]) <= 2
+
+
+def test_a_quarter_of_the_clips_is_compressed_the_same_for_the_same_seed() -> None:
+    audio = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
+    named = [compressed(audio, 16000, np.random.default_rng(seed))[1] for seed in range(60)]
+    assert set(named) == {"", *CODECS} and 5 < sum(map(bool, named)) < 25
+    number = next(i for i, name in enumerate(named) if name)
+    one, two = (compressed(audio, 16000, np.random.default_rng(number))[0] for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_a_set_has_the_rate_and_the_codecs_that_were_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert FONTS, "this test needs a SoundFont: apt install fluid-soundfont-gm"
+    monkeypatch.setattr(rendering, "CLIP_S", 2.0)
+    monkeypatch.setattr("mira_train.synth.codecs.SHARE", 1.0)
+    made = replace(material(tmp_path / "midi"), sample_rate=22050, codecs=True)
+    render(tmp_path / "set", made, hours=2 * 2.0 / 3600)
+    [one, two] = PyjamaReader(tmp_path / "set" / "set.pyjama")
+    assert {str(e["codec"][0].value) for e in (one, two)} <= set(CODECS)
+    told = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert told["sample_rate"] == 22050 and set(told["codecs"]) == set(CODECS)
+    with h5py.File(tmp_path / "set" / "set_audio.hdf5") as file:
+        assert [(d.attrs["sr_hz"], len(d)) for d in file.values()] == [(22050, 44100)] * 2
 
 
 def test_the_pedal_prolongs_notes(tmp_path: Path) -> None:

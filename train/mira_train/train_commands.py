@@ -197,13 +197,20 @@ def _synth(
     rooms: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Impulse responses with an index.csv.")
     ] = None,
+    codecs: Annotated[
+        bool, typer.Option("--codecs", help="Send a quarter of the clips through MP3, Vorbis or Opus.")
+    ] = False,
+    sample_rate: Annotated[
+        int, typer.Option(metavar="HZ", min=8000, max=48000, help="Rate of the recordings.")
+    ] = 16000,
     seed: Annotated[int, typer.Option(metavar="N", help="Another seed gives another set.")] = 0,
     jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=1, help="Processes.")] = 1,
     force: _FORCE = False,
 ) -> None:
     with Workshop():
         from mira_train.synth.render import Material, render
-    material = Material(midi, tuple(soundfont), notes, rooms)
+    material = Material(midi, tuple(soundfont), notes, rooms, sample_rate, codecs)
     made = render(out, material, hours=hours, seed=seed, jobs=jobs, force=force, say=say)
-    say(f"{made.clips} clips, {made.seconds / 3600:.2f} hours, {made.speed:.0f} times as fast as they sound")
+    speed = f"{made.speed:.0f} seconds of sound a second of a core"
+    say(f"{made.clips} clips, {made.seconds / 3600:.2f} hours, {speed}")
     print(out)

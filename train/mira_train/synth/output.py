@@ -25,6 +25,7 @@ DEFINITIONS: Mapping[str, Definition] = {
     "velocity": Definition("segment", content="numeric"),
     "chord": Definition("segment"),
     "genre": Definition("global"),
+    "codec": Definition("global"),
 }
 """What rendered sets say of a clip; ``velocity`` has a segment for each of ``pitchmidi``, 0 where unknown."""
 
@@ -44,7 +45,7 @@ class LabelledClip:
     chords
         Rows of start and end in seconds, label.
     about
-        Values of ``work``, ``instrument``, ``genre``.
+        Values of ``work``, ``instrument``, ``genre``, ``codec``.
     """
 
     key: str

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from mira import __version__
 from mira.errors import DataError, OutputError, UsageError
 from mira.writers.text import printable
@@ -22,13 +23,13 @@ from numpy.typing import NDArray
 
 from mira_train.data.atomic import replacing
 from mira_train.synth.augment import load_rooms, spoil
+from mira_train.synth.codecs import CODECS, compressed
 from mira_train.synth.corpus import Library, scenes
 from mira_train.synth.output import MANIFEST, LabelledClip, write_set
 from mira_train.synth.sampler import load_instruments
 from mira_train.synth.scene import Band
 from mira_train.synth.soundfont import SoundFont
 
-SAMPLE_RATE = 16000
 CLIP_S = 20.0
 
 
@@ -44,12 +45,18 @@ class Material:
         .sf2 or .sf3 files.
     notes, rooms
         Folders of single notes and of impulse responses with an ``index.csv``; or None.
+    sample_rate
+        Rate in Hz of what is rendered.
+    codecs
+        Whether some clips go through a lossy codec.
     """
 
     midi: Path
     soundfonts: tuple[Path, ...]
     notes: Path | None = None
     rooms: Path | None = None
+    sample_rate: int = 16000
+    codecs: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Made:
     clips, seconds
         How many, and how long they sound.
     speed
-        Seconds of sound for each second of work.
+        Seconds of sound for each second of a core's work.
     """
 
     clips: int
@@ -92,10 +99,11 @@ class Studio:
             if path is not None and not path.exists():
                 raise DataError(f"{printable(path)}: no such file or folder")
         self.library = Library(material.midi)
-        instruments = load_instruments(material.notes, SAMPLE_RATE) if material.notes else {}
-        self._band = Band([SoundFont(f, SAMPLE_RATE) for f in material.soundfonts], instruments)
-        self._rooms = load_rooms(material.rooms, SAMPLE_RATE) if material.rooms else []
-        self._seed, self._clip_s = seed, clip_s
+        rate = material.sample_rate
+        instruments = load_instruments(material.notes, rate) if material.notes else {}
+        self._band = Band([SoundFont(f, rate) for f in material.soundfonts], instruments)
+        self._rooms = load_rooms(material.rooms, rate) if material.rooms else []
+        self._seed, self._clip_s, self._rate, self._codecs = seed, clip_s, rate, material.codecs
 
     def clip(self, number: int) -> LabelledClip:
         """Render one clip; it depends on the seed and its number alone."""
@@ -105,14 +113,18 @@ class Studio:
         scene = next(scenes(self.library, self._band, self._clip_s, rng))
         audio: NDArray[np.float32] = scene.audio
         if self._rooms:
-            audio = spoil(audio, SAMPLE_RATE, self._rooms, [], rng)
+            audio = spoil(audio, self._rate, self._rooms, [], rng)
+        codec = ""
+        if self._codecs:
+            audio, codec = compressed(audio, self._rate, rng)
         columns = (scene.start_s, scene.end_s, scene.pitch, scene.velocity)
         notes = [(float(s), float(e), float(p), int(v)) for s, e, p, v in zip(*columns)]
         about = {
             "work": [f"{scene.about['corpus']}: {scene.about['work']}"],
             "instrument": scene.about["instruments"].split(", "),
+            "codec": [codec] if codec else [],
         }
-        return LabelledClip(f"{number:06}.wav", audio, SAMPLE_RATE, notes, about=about)
+        return LabelledClip(f"{number:06}.wav", audio, self._rate, notes, about=about)
 
 
 def render(
@@ -158,7 +170,7 @@ def render(
     if target.exists() and not force:
         raise OutputError(f"{printable(target)}: exists; --force replaces it")
     studio = Studio(material, seed, CLIP_S)
-    began = time.monotonic()
+    began, elsewhere_s = time.process_time(), [0.0]
     with ExitStack() as stack:
         clips: Iterator[LabelledClip] = map(studio.clip, range(count))
         if jobs > 1:
@@ -166,13 +178,14 @@ def render(
             spawn = multiprocessing.get_context("spawn")
             given = (material, seed, CLIP_S)
             pool = stack.enter_context(ProcessPoolExecutor(jobs, spawn, initializer=_open, initargs=given))
-            clips = pool.map(_clip, range(count), chunksize=4)
+            clips = _counted(pool.map(_clip, range(count), chunksize=4), elsewhere_s)
         write_set(target, _told(clips, count, say), force=force)
     seconds = count * CLIP_S
     told = manifest(material, studio.library, seed=seed, seconds=seconds)
     with replacing(out / MANIFEST, force=True) as temporary:
         temporary.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return Made(count, seconds, seconds / max(time.monotonic() - began, 1e-9))
+    work_s = time.process_time() - began + elsewhere_s[0]
+    return Made(count, seconds, seconds / max(work_s, 1e-9))
 
 
 def manifest(material: Material, library: Library, *, seed: int, seconds: float) -> dict[str, Any]:
@@ -184,7 +197,9 @@ def manifest(material: Material, library: Library, *, seed: int, seconds: float)
     sources += [{"kind": "soundfont", **_described(path)} for path in material.soundfonts]
     for kind, folder in (("notes", material.notes), ("rooms", material.rooms)):
         sources += [{"kind": kind, **row} for row in _listed(folder)] if folder else []
-    return {"mira": __version__, "seed": seed, "seconds": seconds, "sources": sources}
+    about = {"seed": seed, "seconds": seconds, "sample_rate": material.sample_rate}
+    codecs = dict.fromkeys(CODECS, f"libsndfile {soundfile.__libsndfile_version__}")
+    return {"mira": __version__, **about, "codecs": codecs if material.codecs else {}, "sources": sources}
 
 
 def _told(clips: Iterator[LabelledClip], count: int, say: Callable[[str], None]) -> Iterator[LabelledClip]:
@@ -222,6 +237,14 @@ def _open(material: Material, seed: int, clip_s: float) -> None:
     _studio = Studio(material, seed, clip_s)
 
 
-def _clip(number: int) -> LabelledClip:
+def _clip(number: int) -> tuple[LabelledClip, float]:
+    """A clip, and the seconds of work that it took."""
     assert _studio is not None
-    return _studio.clip(number)
+    began = time.process_time()
+    return _studio.clip(number), time.process_time() - began
+
+
+def _counted(clips: Iterator[tuple[LabelledClip, float]], total_s: list[float]) -> Iterator[LabelledClip]:
+    for clip, work_s in clips:
+        total_s[0] += work_s
+        yield clip
