@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from mira.errors import DataError, MiraError, OutputError, UsageError
+from mira.results import Notes
 from mira.task import make_settings
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -282,13 +283,15 @@ def _decode(studio: Studio, request: Request, body: Any) -> Any:
     decoded = studio.listening.decode(_track(studio, request), task.name, settings)
     if decoded is None:
         return {"result": None}
-    return {"result": decoded[0].to_dict(), "settings": dict(decoded[1].settings)}
+    if body.get("draft") is True and isinstance(decoded, Notes):
+        decoded = replace(decoded, bends=None)  # most of the bytes, which a moving slider need not wait for
+    return {"result": decoded.to_dict()}
 
 
 def _save(studio: Studio, request: Request, body: Any) -> Any:
     track, task = _track(studio, request), _task(studio, request)
     result = result_of(body.get("result"), task)
-    about = studio.about(track, task, _settings(task, body.get("settings", {})))
+    about = studio.listening.about(track, task.name, _settings(task, body.get("settings", {})))
     content = studio.listening.content(track)
     if content != body.get("content"):
         raise Conflict("the recording has changed since it was opened; reload the page to hear it anew")
@@ -304,7 +307,7 @@ def _discard(studio: Studio, request: Request, body: Any) -> Any:
 def _export(studio: Studio, request: Request, body: Any) -> Any:
     track, task = _track(studio, request), _task(studio, request)
     result = result_of(body.get("result"), task)
-    about = studio.about(track, task, _settings(task, body.get("settings", {})))
+    about = studio.listening.about(track, task.name, _settings(task, body.get("settings", {})))
     name, data = export(result, about, str(body.get("format")), by_hand=body.get("edited") is True)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
     return Response(data, media_type="application/octet-stream", headers=headers)

@@ -22,19 +22,20 @@ import numpy as np
 from mira import analysis
 from mira.audio import open_audio, probe
 from mira.batch import error_of
+from mira.card import read_card
 from mira.cli.console import say
 from mira.cli.resume import made_by
 from mira.errors import AudioError
 from mira.plugins import load_plugins
 from mira.store import Store, default_path, digest_of, result_key
 from mira.task import Activations, Task
+from mira.writers import About
 from mira.writers.json import record
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from mira.audio import Audio
     from mira.results import Result
-    from mira.writers import About
 
     from mira_plugins.studio.library import Track
 
@@ -42,14 +43,15 @@ IN_MEMORY = 4
 """Activations that are held ready for sliders."""
 
 Report = Callable[[float], None]
-"""Takes the seconds heard so far; may raise to stop the work."""
+"""Takes the share that is done; may raise to stop the work."""
 
 
 class Watched:
-    """A recording that is being read, which reports how far."""
+    """A recording that is being read, which reports what share of it has been."""
 
-    def __init__(self, audio: Audio, report: Report) -> None:
+    def __init__(self, audio: Audio, duration_s: float, report: Report) -> None:
         self._audio = audio
+        self._samples = duration_s * audio.sample_rate
         self._report = report
 
     def __enter__(self) -> Watched:
@@ -61,7 +63,7 @@ class Watched:
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
         heard = 0
         for block in self._audio:
-            self._report(heard / self._audio.sample_rate)
+            self._report(min(heard / self._samples, 1.0))
             heard += len(block)
             yield block
 
@@ -118,6 +120,13 @@ class Listening:
         with closing(Store(default_path(), say)) as store:
             return store.get(self._store_key(self.content(track), task))
 
+    def about(self, track: Track, task: str, settings: Mapping[str, Any]) -> About:
+        """Where a result that the page sends comes from."""
+        model = self.tasks[task].model
+        card = read_card(model) if model else None
+        identity = {"name": card.name, "version": card.version} if card else {}
+        return About(track.path, task, identity, default_settings(task) | dict(settings))
+
     def listen(self, track: Track, tasks: list[str], report: Report) -> list[str]:
         """Run the models of some tasks; keep results in the store and activations in the cache.
 
@@ -133,10 +142,8 @@ class Listening:
         def open_at(rate: int) -> Audio:
             nonlocal finished
             done, finished = finished, finished + 1
-            length = duration_of(track.path)
-            watched = Watched(
-                open_audio(track.path, rate), lambda s: report((done + min(s / length, 1)) / passes)
-            )
+            audio = open_audio(track.path, rate)
+            watched = Watched(audio, duration_of(track.path), lambda part: report((done + part) / passes))
             return cast("Audio", watched)
 
         heard, _ = analysis.listen(open_at, models)
@@ -154,14 +161,13 @@ class Listening:
                 failures.append(f"{name}: {error_of(name, error).error}")
         return failures
 
-    def decode(self, track: Track, task: str, settings: Mapping[str, Any]) -> tuple[Result, About] | None:
+    def decode(self, track: Track, task: str, settings: Mapping[str, Any]) -> Result | None:
         """Decode other settings from the activations; None if the network has yet to run."""
         activations = self._activations(self.content(track), task)
         if activations is None:
             return None
-        model = analysis.shared_model(task, self.threads)
-        result = model.decode(activations, **settings)
-        return result, model.about(track.path, activations, settings)
+        decoder = analysis.Model(dataclasses.replace(self.tasks[task], model=None))  # needs no session
+        return decoder.decode(activations, **settings)
 
     def _keep(self, content: str, task: str, activations: Activations) -> None:
         for name, needed in activations.needed.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,10 @@ from mira.session import INPUT, chunks
 from numpy.typing import NDArray
 
 from mira_plugins.chords.graph import encode, fields
+from mira_plugins.studio.listening import Watched, duration_of
 
 if TYPE_CHECKING:
     import onnxruntime
-    from mira.audio import Audio
     from mira.task import Task
 
     from mira_plugins.studio.library import Track
@@ -124,13 +124,13 @@ class Pictures:
             return None
         return Picture(peaks, spectrum, int(rate), hop_s)
 
-    def make(self, content: str, track: Track, duration_s: float, report: Report) -> None:
+    def make(self, content: str, track: Track, report: Report) -> None:
         """Make the picture of a recording."""
         front = self._front_end()
         rate, hop = (front[0].sample_rate, front[0].hop_length) if front else (16000, 512)
         peaks: list[NDArray[np.int8]] = []
-        with open_audio(track.path, rate) as audio:
-            blocks = _peaked(audio, peaks, lambda s: report(min(s / duration_s, 1.0)))
+        with Watched(open_audio(track.path, rate), duration_of(track.path), report) as audio:
+            blocks = _peaked(audio, peaks)
             columns = (
                 list(_columns(blocks, *front)) if front else [np.zeros((0, 1), np.uint8) for _ in blocks]
             )
@@ -187,13 +187,12 @@ def front_end(model: bytes) -> bytes | None:
     return b"".join(parts) if last else None
 
 
-def _peaked(audio: Audio, peaks: list[NDArray[np.int8]], report: Report) -> Iterator[NDArray[np.float32]]:
+def _peaked(
+    audio: Iterable[NDArray[np.float32]], peaks: list[NDArray[np.int8]]
+) -> Iterator[NDArray[np.float32]]:
     """Hand blocks on; the last few samples of a block belong to the next block's peaks."""
     rest = np.zeros(0, np.float32)
-    heard = 0
     for block in audio:
-        report(heard / audio.sample_rate)
-        heard += len(block)
         joined = np.concatenate([rest, block])
         whole = len(joined) // PEAK_SAMPLES * PEAK_SAMPLES
         peaks.append(_extremes(joined[:whole].reshape(-1, PEAK_SAMPLES)))

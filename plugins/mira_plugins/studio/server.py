@@ -65,12 +65,15 @@ def serve(paths: Sequence[str], *, port: int, open_browser: bool, window: bool, 
     )
     server = uvicorn.Server(config)
     say(f"the studio is at {link} (Ctrl-C ends it)")
-    if window:
-        _in_window(server, listening, link)
-        return
-    if open_browser:
-        Timer(0.3, _browse, (link,)).start()
-    server.run(sockets=[listening])
+    try:
+        if window:
+            _in_window(server, listening, link)
+            return
+        if open_browser:
+            Timer(0.3, _browse, (link,)).start()
+        server.run(sockets=[listening])
+    finally:
+        studio.close()
 
 
 def _socket(wanted: int, usual: int) -> socket.socket:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import mira
 from mira.results import Embedding
 from mira.task import Task
-from mira.writers import About
 
 from mira_plugins.studio.covers import Covers
 from mira_plugins.studio.edits import Edits
@@ -19,6 +17,7 @@ from mira_plugins.studio.jobs import Job, Jobs
 from mira_plugins.studio.library import Library, Track
 from mira_plugins.studio.listening import Listening, duration_of, settings_of
 from mira_plugins.studio.pictures import Pictures
+from mira_plugins.studio.worker import Worker
 
 SAMPLE = Path(mira.__file__).parent / "sample" / "canon.ogg"
 """The bundled piece."""
@@ -40,10 +39,11 @@ class Studio:
     def __init__(self, cache: Path, edits: Path, threads: int | None = None) -> None:
         self.cache = cache
         self.library = Library(cache)
-        self.listening = Listening(cache, threads)
+        self.listening = Listening(cache)
         self.pictures = Pictures(cache, self.listening.tasks)
         self.edits = Edits(edits)
         self.covers = Covers()
+        self._worker = Worker(cache, threads)
         self.jobs = Jobs(self._do)
 
     @property
@@ -112,22 +112,13 @@ class Studio:
             "note": edit.note,
         }
 
-    def about(self, track: Track, task: Task, settings: dict[str, Any]) -> About:
-        """Where an edited result comes from."""
-        from mira.analysis import shared_model
-
-        model = shared_model(task.name, self.listening.threads)
-        return About(os.fspath(track.path), task.name, model.identity, settings)
+    def close(self) -> None:
+        """Stop listening."""
+        self._worker.stop()
 
     def _do(self, job: Job) -> list[str]:
-        """Make the picture, which is there to look at while the models listen, and then the results."""
-        track = self.library.track(job.track)
-        content = self.listening.content(track)
-        share = 0.0
-        if self.pictures.find(content) is None:
-            share = 0.3 if job.tasks else 1.0
-            self.pictures.make(content, track, duration_of(track.path), lambda p: job.advance(share * p))
-            self.jobs.touch()
-        if not job.tasks:
-            return []
-        return self.listening.listen(track, list(job.tasks), lambda p: job.advance(share + (1 - share) * p))
+        try:
+            return self._worker.listen(self.library.track(job.track), job.tasks, job.advance)
+        finally:
+            if not any(other.state == "waiting" for other in self.jobs.shown()):
+                self._worker.stop()  # its memory is better used by others until there is more to do

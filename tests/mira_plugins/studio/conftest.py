@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -35,6 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     announce(tmp_path / "site", "humming", "humming")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("MIRA_STORE", str(tmp_path / "home" / "store.sqlite"))
+    monkeypatch.setenv("HUM_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("MIRA_DISABLE", ",".join(others))
     _forget()
     yield tmp_path / "home"
@@ -42,9 +43,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def studio(home: Path) -> Studio:
+def runs(home: Path) -> Callable[[], int]:
+    """How often the "network" has run so far."""
+    return lambda: len((home.parent / "runs").read_text().splitlines())
+
+
+@pytest.fixture
+def studio(home: Path) -> Iterator[Studio]:
     """A studio without a server."""
-    return Studio(cache_folder(), edits_folder(), threads=1)
+    studio = Studio(cache_folder(), edits_folder(), threads=1)
+    yield studio
+    studio.close()
 
 
 @pytest.fixture

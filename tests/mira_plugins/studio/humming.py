@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from json import dumps as _dumps
@@ -14,8 +15,6 @@ from mira.hooks import hookimpl
 
 MARKUP = "<img src=x onerror=alert(1)>"
 HOP = 400
-RUNS = []
-"""One entry for each time that the "network" has run."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,8 @@ class NoSettings:
 
 def activate(blocks: Iterable[np.ndarray], sample_rate: int) -> mira.Activations:
     """One frame for each 400 samples: their loudest."""
-    RUNS.append(sample_rate)
+    with open(os.environ.get("HUM_RUNS", os.devnull), "a") as runs:
+        runs.write("ran\n")
     samples = []
     for block in blocks:
         samples.append(block)
@@ -43,6 +43,8 @@ def activate(blocks: Iterable[np.ndarray], sample_rate: int) -> mira.Activations
     heard = np.concatenate(samples)
     if abs(float(np.abs(heard).max()) - 0.65) < 0.01:  # the recording that finds a bug
         raise ValueError("cannot count to three")
+    if abs(float(np.abs(heard).max()) - 0.85) < 0.01:  # the one that kills
+        os.kill(os.getpid(), signal.SIGKILL)
     frames = np.abs(heard[: len(heard) // HOP * HOP]).reshape(-1, HOP).max(axis=1)
     return mira.Activations({"loud": frames.astype(np.float32)}, sample_rate, HOP, len(heard) / sample_rate)
 

@@ -106,6 +106,15 @@ def test_a_page_that_goes_away_leaves_the_job_to_be_done(
     assert visitor.done(job)["state"] == "done"
 
 
+def test_a_recording_that_kills_the_listener_takes_nobody_with_it(
+    visitor: Visitor, song: str, studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadly = studio.library.add(recording(tmp_path / "deadly.wav", level=0.85)).id
+    done = visitor.listen(deadly, tasks=["xhum"])
+    assert done["state"] == "failed" and "deadly.wav: the process that listened to it died" in done["error"]
+    assert visitor.listen(song, tasks=["xhum"])["state"] == "done"
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(visitor: Visitor, studio: Studio, tmp_path: Path) -> None:
     import socket
 

@@ -24,6 +24,7 @@ export class Doc {
     this.heard = null; // the result without edits
     this.settings = {}; // what the sliders say beyond the defaults
     this.edited = false;
+    this.draft = false; // whether pitch curves are still to come
     this.revision = "";
     this.problem = ""; // why the last edit is not saved
     this.past = [];
@@ -167,11 +168,11 @@ export class Doc {
   }
 
   /**
-   * Decode with other settings. While one answer is awaited only the newest wish is kept.
-   * Gives false if the network must run first.
+   * Decode with other settings, as a `draft` without pitch curves while a slider moves. While one answer is
+   * awaited only the newest wish is kept. Gives false if the network must run first.
    */
-  async decode(settings) {
-    this.wish = settings;
+  async decode(settings, draft = false) {
+    this.wish = { settings, draft };
     if (this.decoding) return true;
     this.decoding = true;
     try {
@@ -179,9 +180,11 @@ export class Doc {
         const wanted = this.wish;
         this.wish = null;
         const path = `tracks/${this.track.id}/decode/${this.task.name}`;
-        const { result } = await ask(path, { method: "POST", body: { settings: wanted } });
+        const { result } = await ask(path, { method: "POST", body: wanted });
         if (result === null) return false;
-        this.settings = wanted;
+        if (this.edited) return true; // somebody was quicker by hand
+        this.settings = wanted.settings;
+        this.draft = wanted.draft;
         this.past = [];
         this.future = [];
         this.take(result);

@@ -42,6 +42,7 @@ export class Lane {
     if (height) this.canvas.style.height = `${height}px`;
     this.still = document.createElement("canvas");
     this.stale = true;
+    this.whole = false; // whether the lane shows the whole recording, whatever the time line shows
   }
 
   /** Draw: what stands still (again only if `stale`), then loop and playhead. */

@@ -9,6 +9,7 @@ export class Overview extends Lane {
   constructor(stage, peaks, peakSeconds) {
     super(stage, "whole", 52);
     this.canvas.setAttribute("aria-label", "Whole recording: click or drag to go there");
+    this.whole = true;
     this.peaks = peaks;
     this.peakSeconds = peakSeconds;
     const go = (event) => {

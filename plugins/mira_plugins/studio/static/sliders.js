@@ -3,6 +3,8 @@
 import { ask } from "./api.js";
 import { el } from "./dom.js";
 
+const STILL = 300; // milliseconds after which a slider has come to rest
+
 export class Sliders {
   /** @param {function} onListen called with the doc when its network must run before sliders can move */
   constructor(doc, onListen) {
@@ -70,10 +72,14 @@ export class Sliders {
     this.decode(this.values(), begun);
   }
 
+  /** Decode; with the time at which a slider moved, as a draft whose way to the screen is measured. */
   async decode(values, begun) {
     try {
-      if (await this.doc.decode(values)) {
-        performance.measure("slider", { start: begun });
+      if (await this.doc.decode(values, begun !== undefined)) {
+        if (begun === undefined) return;
+        requestAnimationFrame(() => performance.measure("slider", { start: begun }));
+        clearTimeout(this.timer);
+        this.timer = setTimeout(() => this.decode(this.values()), STILL);
       } else {
         this.hint.textContent = "Listening once more, then the sliders answer at once…";
         await this.onListen(this.doc);
@@ -113,6 +119,7 @@ export class Sliders {
   async export(format) {
     const { doc } = this;
     try {
+      if (doc.draft) await doc.decode(doc.settings);
       const body = { format, result: doc.current(), settings: doc.settings, edited: doc.edited };
       const response = await ask(`tracks/${doc.track.id}/export/${doc.task.name}`, { method: "POST", body, raw: true });
       const name = decodeURIComponent(response.headers.get("Content-Disposition").split("''")[1]);

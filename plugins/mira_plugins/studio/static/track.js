@@ -51,7 +51,10 @@ export class TrackView {
     this.side = el("div", { class: "side" });
     this.hinted = el("p", { class: "hint" });
     this.node.replaceChildren(this.transport.node, this.waiting, el("div", { class: "desk" }, this.stack, this.side));
-    this.time.onChange(() => this.restale());
+    this.time.onChange(() => {
+      for (const lane of this.lanes) lane.stale ||= !lane.whole;
+      this.redraw();
+    });
     onTheme(() => this.restale());
     this.resizing = new ResizeObserver(() => {
       const canvas = this.lanes[0]?.canvas;
@@ -63,33 +66,37 @@ export class TrackView {
     this.stack.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.side.append(this.hinted);
     if (this.studio.covers) this.side.append(new CoverPanel(this).node);
-    this.job = (await ask(`tracks/${this.id}/listen`, { method: "POST", body: { first: true } })).job;
-    await this.fill();
+    await this.fill(this.track);
+    const heard = new Set(this.docs.map((doc) => doc.task.name));
+    if (!this.spectrogram || this.studio.usual.some((name) => !heard.has(name))) {
+      this.job = (await ask(`tracks/${this.id}/listen`, { method: "POST", body: { first: true } })).job;
+    }
     this.onJobs(this.jobs);
   }
 
   /** Take whatever is there by now: picture, results, edits. */
-  async fill() {
-    const track = await ask(`tracks/${this.id}`);
+  async fill(known) {
+    const track = known ?? (await ask(`tracks/${this.id}`));
     if (track.content !== this.track.content) {
       this.warn("The recording has changed since it was opened: reload this page.");
       return;
     }
+    const fresh = this.studio.tasks
+      .filter((task) => !this.docs.some((doc) => doc.task.name === task.name))
+      .map((task) => new Doc(this.track, task, (changed) => this.changed(changed)));
+    const loading = fresh.map((doc) => doc.load()); // all at once; they are shown in their order
     if (track.picture && !this.spectrogram) {
       const peaks = await (await ask(`tracks/${this.id}/peaks`, { raw: true })).arrayBuffer();
       this.spectrogram = new Spectrogram(track, track.picture, () => this.restale());
       this.addLane(new Overview(this, new Int8Array(peaks), track.picture.peak_s), 0);
       this.addLane(new Ruler(this), 1);
     }
-    for (const task of this.studio.tasks) {
-      if (!this.docs.some((doc) => doc.task.name === task.name)) await this.fillTask(task);
-    }
+    for (const [i, doc] of fresh.entries()) if (await loading[i]) this.show(doc);
     this.restale();
   }
 
-  async fillTask(task) {
-    const doc = new Doc(this.track, task, (changed) => this.changed(changed));
-    if (!(await doc.load())) return;
+  show(doc) {
+    const { task } = doc;
     this.docs.push(doc);
     const sliders = new Sliders(doc, (quiet) => this.listenFor(quiet));
     this.sliders.set(doc, sliders);
