@@ -7,6 +7,7 @@ import stat
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,7 +74,7 @@ def server() -> Iterator[Server]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         http.faults = faults  # type: ignore[attr-defined]
         faults.url = f"http://127.0.0.1:{http.server_address[1]}"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield faults
         http.shutdown()
@@ -283,7 +284,7 @@ def test_get_unpacks_pins_and_is_done_the_second_time(server: Server, data: Path
     assert not dataset.is_here
     get(dataset, base_url=f"{server.url}/d/", say=said.append, wait_s=0)
     assert dataset.is_here and dataset.path(".hdf5").parent == data / "rwc-pop_chord"
-    assert sorted(p.name for p in dataset.place.iterdir()) == [
+    assert sorted(p.name for p in dataset.place.iterdir() if not p.name.startswith(".")) == [
         "rwc-pop_chord.pyjama",
         "rwc-pop_chord_audio.hdf5",
     ]
@@ -295,6 +296,28 @@ def test_get_unpacks_pins_and_is_done_the_second_time(server: Server, data: Path
     server.asked.clear()
     get(dataset)
     assert server.asked == []
+
+
+def test_two_at_once_get_each_file_once(server: Server, data: Path) -> None:
+    """The second waits while the first is in the middle of a file, then finds all of them there."""
+    serve_chords(server)
+    dataset = find_set("rwc-pop_chord")
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def hold(done: int, total: int | None) -> None:
+        under_way.set()
+        assert go_on.wait(20)
+
+    def waiting(line: str) -> None:
+        if line.startswith("waiting for another mira"):
+            go_on.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(get, dataset, base_url=f"{server.url}/d/", on_progress=hold, wait_s=0)
+        assert under_way.wait(20)
+        second = pool.submit(get, dataset, base_url=f"{server.url}/d/", say=waiting, wait_s=0)
+        assert first.result(30) == second.result(30) == dataset.place
+    assert len(server.asked) == 2 and dataset.is_here
 
 
 def test_file_that_differs_from_the_pinned_one_is_refused(server: Server, data: Path) -> None:

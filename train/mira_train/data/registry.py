@@ -29,6 +29,7 @@ from mira_train.data.atomic import replacing
 from mira_train.data.entries import FILEPATH
 from mira_train.data.fetch import download, unpack
 from mira_train.data.hdf5 import AudioReader
+from mira_train.data.locking import alone_in
 from mira_train.data.pyjama import PyjamaReader
 from mira_train.data.splits import Grouping
 from mira_train.document import nearest
@@ -200,17 +201,21 @@ def get(
     OutputError
         If the disk does not take it.
     """
-    missing = [file for file in dataset.files if not (dataset.place / file.unpacked).is_file()]
+    if dataset.is_here:
+        return dataset.place
     address = base_url or dataset.base_url or os.environ.get(URL_VARIABLE, "")
-    if missing and not address:
+    if not address:
+        missing = next(file for file in dataset.files if not (dataset.place / file.unpacked).is_file())
         raise DataError(
             f"{dataset.name}: mira does not know where this set is kept; give the address of the folder with "
-            f"{missing[0].name} by --base-url or {URL_VARIABLE}"
+            f"{missing.name} by --base-url or {URL_VARIABLE}"
         )
-    for file in missing:
-        url = f"{address.rstrip('/')}/{quote(file.name)}"
-        say(f"getting {url}")
-        _get_file(dataset, file, url, wait_s, say, on_progress)
+    with alone_in(dataset.place, lambda: say(f"waiting for another mira, which is getting {dataset.name}")):
+        for file in dataset.files:
+            if not (dataset.place / file.unpacked).is_file():
+                url = f"{address.rstrip('/')}/{quote(file.name)}"
+                say(f"getting {url}")
+                _get_file(dataset, file, url, wait_s, say, on_progress)
     return dataset.place
 
 
@@ -237,7 +242,8 @@ def _get_file(
         raise
     if not wanted:
         say(f"{file.name}: SHA-256 {found}, trusted as the first one and pinned in {LOCK}")
-    _write_lock(_read_lock() | {pin: {"sha256": found, "bytes": size, "url": url}})
+    with alone_in(data_folder()):
+        _write_lock(_read_lock() | {pin: {"sha256": found, "bytes": size, "url": url}})
 
 
 def _put_in_place(part: Path, target: Path, file: DataFile) -> None:
