@@ -89,8 +89,9 @@ def score(track: Track, model: Model, activations: Activations) -> Scores:
     if truth.voice is not None:
         right.append((tags.voice >= SURE) == truth.voice)
     if truth.instruments is not None:
-        known = truth.instruments if not truth.complete else {*INSTRUMENTS, VOICE}
-        right += [(tags.instruments.get(n, 0.0) >= SURE) == (n in truth.instruments) for n in known]
+        there = truth.instruments
+        known = {*INSTRUMENTS, VOICE} if truth.complete else there
+        right += [(tags.instruments.get(n, 0.0) >= SURE) == (n in there) for n in known]
     return {"right": float(np.mean(right)) if right else 1.0}
 
 
@@ -112,7 +113,7 @@ def together(heard: Sequence[tuple[Track, Activations]], model: Model) -> Scores
         scores["voice_auc"] = float(roc_auc_score(voice, chances[told, INDEX[VOICE]]))
     areas, precisions = [], []
     for name in (*INSTRUMENTS, VOICE):
-        used = [(i, name in t.instruments) for i, t in enumerate(truths) if _says(t, name)]
+        used = [(i, name in (t.instruments or ())) for i, t in enumerate(truths) if _says(t, name)]
         y = np.array([has for _, has in used], bool)
         if 0 < y.sum() < len(y):
             p = chances[[i for i, _ in used], INDEX[name]]
@@ -133,16 +134,16 @@ def draw(heard: Iterator[tuple[Track, Activations]], model: Path, folder: Path) 
         seconds = each_second(logits, Calibration.of(activations.defaults))
         name = track.name.replace("/", "+++")
         pictures.tagogram(folder / f"{name}.png", seconds, TAGS, activations.hop_s)
-        tags, truth = _heard(listener, activations), track.truth
+        tags = _heard(listener, activations)
+        truth: Truth = track.truth
         if truth.genre is not None:
             best = max(tags.genre, key=tags.genre.__getitem__)
             counts[INDEX[truth.genre], INDEX[best]] += 1
             sure.append((tags.genre[best], best == truth.genre))
         if truth.voice is not None:
             sure.append((tags.voice, truth.voice))
-        for name in (*INSTRUMENTS, VOICE):
-            if _says(truth, name):
-                sure.append((tags.instruments[name], name in truth.instruments))
+        listed = [name for name in (*INSTRUMENTS, VOICE) if _says(truth, name)]
+        sure += [(tags.instruments[name], name in (truth.instruments or ())) for name in listed]
     if counts.any():
         pictures.confusion(folder / "confusion.png", counts, GENRES)
     if sure:

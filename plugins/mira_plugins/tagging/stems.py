@@ -104,6 +104,8 @@ PLAYERS: Mapping[str, Player] = {
 }  # fmt: skip
 """Who plays; drums aside, which have no pitch."""
 
+_SAMPLED = 0.6
+"""Share of stems played by recorded notes, where there are some."""
 _KITS = (0, 8, 16, 24, 25, 32, 40)
 _HITS = (35, 36, 38, 40, 37, 42, 44, 46, 49, 51, 45, 47, 50)
 _MELODIES = (
@@ -134,8 +136,8 @@ class Studio:
         number = 0
         for name, player in PLAYERS.items():
             tags = ",".join(player.tags or (name,))
-            for k in range(each):
-                sampled = bool(player.notes) and (k % 2 == 1 or not player.programs)
+            for _ in range(each):
+                sampled = bool(player.notes) and self.rng.random() < _SAMPLED
                 audio, group = self._notes(player) if sampled else self._program(player)
                 yield f"instrument:{group}|{number}|{tags}", self._spoilt(audio)
                 number += 1
@@ -290,6 +292,8 @@ def noises(count: int, rng: Generator) -> Iterator[tuple[str, Audio]]:
             [np.sin(2 * np.pi * k * rng.choice([50, 60]) * time) / k for k in (1, 2, 3, 5)], axis=0
         ),
         lambda: (rng.random(n) < rng.uniform(2, 60) / SAMPLE_RATE) * rng.standard_normal(n),
+        lambda: rng.standard_normal(n) * 0.1 + (rng.random(n) < 0.01) * rng.standard_normal(n),
+        lambda: rng.standard_normal(n),
         lambda: np.zeros(n),
     ]
     for k in range(count):
@@ -348,7 +352,7 @@ def main() -> None:
     told.out.mkdir(parents=True, exist_ok=True)
     print("voice", write(told.out / "voice.npz", sung(told.voice)))
     print("recordings", write(told.out / "recordings.npz", recorded(told.recordings)))
-    print("noises", write(told.out / "noises.npz", noises(60, rng)))
+    print("noises", write(told.out / "noises.npz", noises(200, rng)))
     studio = Studio(told.midi, told.notes, told.rooms, told.soundfont, rng)
     print("instruments", write(told.out / "instruments.npz", studio.stems(told.each)))
 

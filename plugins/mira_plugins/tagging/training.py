@@ -62,7 +62,7 @@ def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
         tuple(HOP * steps for steps in (5, 12, 31)),
         net.encoder.reach,
         labels={"tags": list(TAGS)},
-        defaults={"alpha": [round(float(a), 4) for a in net.alpha]},
+        defaults={"alpha": [round(a, 4) for a in net.alpha.tolist()]},
     )
 
 
