@@ -27,7 +27,7 @@ from mira_plugins.tagging.vocabulary import INDEX, N_GENRES
 
 FACTORS = np.exp(np.linspace(np.log(0.25), np.log(4), 41))
 OFFSETS = np.linspace(-3, 3, 61)
-_MIXTURES = 900
+_MIXTURES = 450
 
 Array = NDArray[np.float64]
 

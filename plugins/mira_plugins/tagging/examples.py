@@ -40,7 +40,7 @@ T = TypeVar("T")
 Levels = NDArray[np.float32]
 
 EXAMPLES_PER_EPOCH = 2048
-SHARES: Mapping[str, float] = {"genre": 0.42, "instrument": 0.25, "voice": 0.25, "nothing": 0.08}
+SHARES: Mapping[str, float] = {"genre": 0.52, "instrument": 0.22, "voice": 0.2, "nothing": 0.06}
 """How often each kind of example is drawn."""
 VALID_IDS = range(80, 100)
 """Blocks of GTZAN's ids, which run in artist order."""
@@ -180,7 +180,7 @@ class Mixer:
 
     def _genre(self, rng: Generator) -> Example:
         first = self.genre(_any(self.by_kind["genre"], rng), rng)
-        if rng.random() < 0.5:
+        if rng.random() < 0.7:
             return first
         second = self.genre(_any(self.by_kind["genre"], rng), rng)
         share = float(rng.beta(0.4, 0.4))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ import soxr
 import torch
 from mira_train.synth.augment import Audio, load_rooms, spoil
 from mira_train.synth.corpus import Library
+from mira_train.synth.output import MANIFEST
+from mira_train.synth.render import Material, manifest
 from mira_train.synth.sampler import Instrument, load_instruments
 from mira_train.synth.score import Part, excerpt, without_overlaps
 from mira_train.synth.soundfont import SoundFont, random_vibrato
@@ -338,6 +341,19 @@ def write(path: Path, stems: Iterator[tuple[str, Audio]]) -> int:
     return len(kept)
 
 
+def sources(voice: Path, recordings: Path) -> list[dict[str, str]]:
+    """Recorded material and its licences, for the manifest."""
+    found = {("voice", "MIR-1K"): "research use"}
+    for kind, index in (
+        ("no music", voice / "negatives" / "index.csv"),
+        ("recording", recordings / "index.csv"),
+    ):
+        for row in _rows(index):
+            if row.get("family") not in ("strings", "bands"):
+                found[kind, row["source"].split(maxsplit=1)[0]] = row["licence"]
+    return [{"kind": kind, "name": name, "licence": licence} for (kind, name), licence in found.items()]
+
+
 def main() -> None:
     """Write all stems."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -354,7 +370,12 @@ def main() -> None:
     print("recordings", write(told.out / "recordings.npz", recorded(told.recordings)))
     print("noises", write(told.out / "noises.npz", noises(200, rng)))
     studio = Studio(told.midi, told.notes, told.rooms, told.soundfont, rng)
-    print("instruments", write(told.out / "instruments.npz", studio.stems(told.each)))
+    count = write(told.out / "instruments.npz", studio.stems(told.each))
+    print("instruments", count)
+    material = Material(told.midi, tuple(told.soundfont), told.notes, told.rooms)
+    about = manifest(material, studio.library, seed=told.seed, seconds=count * LENGTH_S)
+    about["sources"] += sources(told.voice, told.recordings)
+    (told.out / MANIFEST).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
