@@ -1,10 +1,10 @@
 """Where two recordings are the same music: local alignment of their pitch classes, in any key and tempo.
 
-Cross recurrence and Qmax after Serrà, Serra and Andrzejak (New Journal of Physics 11, 2009), written for many
-candidates at once: a cell of the recurrence depends on the two rows above it alone, so each step is one
-operation on a row of all candidates, and needs neither a compiler nor a loop over pairs. Different from there:
-several transpositions and tempo ratios are tried and the best counts, and the score is divided by the root of
-the shorter length.
+Cross recurrence and Qmax after Serrà, Serra and Andrzejak (New Journal of Physics 11, 2009), for many
+candidates at once: a cell depends on the two rows above it alone, so each step is one operation on a row
+of all candidates, and needs neither a compiler nor a loop over pairs. Different from there: several
+transpositions and tempo ratios are tried and the best counts, and the score is divided by the root of the
+shorter length.
 """
 
 from __future__ import annotations
@@ -25,12 +25,14 @@ NEAREST: Final = 0.095
 """Two stretches recur if each is among this share of the other's nearest."""
 GAP: Final = 0.5
 """What a frame without a counterpart costs; one with it gains 1."""
-TRANSPOSITIONS: Final = 1
+TRANSPOSITIONS: Final = 2
 """How many of the best fitting transpositions are tried."""
-RATIOS: Final = (1.0, 0.5, 2.0)
+RATIOS: Final = (1.0, 0.8, 1.25)
 """Tempo ratios tried beyond what the alignment itself allows."""
 _CELLS = 1 << 22
 """Cells that are worked on at once."""
+_WORTH = 1.02
+"""By how much another transposition or ratio must be better."""
 _SHORTEST = 8.0
 _SPANS = 3
 
@@ -108,13 +110,11 @@ def _align_some(query: Floats, candidates: Sequence[Floats]) -> list[Match]:
             fitting = np.flatnonzero((likely == step).any(0))
             if not len(fitting):
                 continue
-            recurrence = recurrences(
-                stacked(np.roll(ours, -step, axis=1)), padded[fitting], lengths[fitting]
-            )
+            recurrence = recurrences(stacked(np.roll(ours, -step, axis=1)), padded[fitting], lengths[fitting])
             shorter = np.minimum(lengths[fitting], recurrence.shape[1])
             reached = longest_paths(recurrence) / np.sqrt(shorter)
             for place, value in zip(fitting, reached):
-                if value > score[place]:
+                if value > score[place] * _WORTH:
                     score[place], found[place] = value, (step, ratio)
     return [Match(float(s), (t + 5) % 12 - 5, r) for s, (t, r) in zip(score, found)]
 
@@ -190,7 +190,7 @@ def longest_paths(recurrence: Bools) -> Floats:
 
 
 def paths(query: Floats, candidate: Floats, match: Match) -> list[Path]:
-    """The stretches that a match consists of, longest first; at most three, none much shorter than the first."""
+    """The stretches that a match consists of, longest first; three at most, none below a third of it."""
     ours = stacked(np.roll(stretched(query, match.ratio), -match.transposition, axis=1))
     theirs = stacked(candidate)
     recurrence = recurrences(ours, theirs[None], np.array([len(theirs)]))[0]

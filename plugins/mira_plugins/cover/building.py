@@ -98,7 +98,12 @@ def take_in(
                 continue
             index.catalogue.put(
                 Entry(
-                    file.path, file.content, file.size, file.mtime_ns, heard.result.duration_s, pack(heard.result)
+                    file.path,
+                    file.content,
+                    file.size,
+                    file.mtime_ns,
+                    heard.result.duration_s,
+                    pack(heard.result),
                 )
             )
             tally.added += 1

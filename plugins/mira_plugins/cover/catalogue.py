@@ -1,7 +1,7 @@
 """The tracks of an index: an SQLite file, the one truth about what is in it.
 
-Each track is committed by itself, with a checksum over all that is known of it. Whatever else lies in an index
-is made from here and can be made again.
+Each track is committed by itself, with a checksum over all that is known of it. Whatever else lies in an
+index is made from here and can be made again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mira.errors import DataError
 from mira.writers.text import printable
@@ -151,7 +151,9 @@ class Catalogue:
 
     def damaged(self) -> list[str]:
         """What is wrong with the file and its entries, a line each; empty if nothing is."""
-        found = [f"{printable(str(self.path))}: {row[0]}" for row in self._db.execute("PRAGMA integrity_check")]
+        found = [
+            f"{printable(str(self.path))}: {row[0]}" for row in self._db.execute("PRAGMA integrity_check")
+        ]
         found = [line for line in found if not line.endswith(": ok")]
         for number in self.ids():
             try:
@@ -159,6 +161,12 @@ class Catalogue:
             except DataError as error:
                 found.append(str(error))
         return found
+
+    def digest(self) -> str:
+        """SHA-256 of the file, once all that was committed has been moved into it."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with open(self.path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def roots(self) -> list[str]:
         """Files and folders that it was built from."""
@@ -173,7 +181,7 @@ class Catalogue:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM tracks WHERE {where} LIMIT 1", (value,)).fetchone()
         return self._checked(row) if row else None
 
-    def _checked(self, row: tuple) -> Entry:
+    def _checked(self, row: tuple[Any, ...]) -> Entry:
         try:
             number, path, content, size, mtime_ns, duration_s, packed, checksum = row
             entry = Entry(os.fsdecode(path), content, size, mtime_ns, duration_s, packed, number)

@@ -44,7 +44,9 @@ def groups(index: Index, threshold: float) -> list[list[Member]]:
     found: dict[int, list[Member]] = defaultdict(list)
     for number in surest:
         found[_top(parent, number)].append(Member(paths[number], surest[number]))
-    return sorted((sorted(g, key=lambda m: m.path) for g in found.values()), key=lambda g: (-len(g), g[0].path))
+    return sorted(
+        (sorted(g, key=lambda m: m.path) for g in found.values()), key=lambda g: (-len(g), g[0].path)
+    )
 
 
 def _top(parent: dict[int, int], number: int) -> int:
@@ -79,7 +81,9 @@ def draw(found: Sequence[Sequence[Member]], path: str, *, force: bool) -> None:
             axes.plot([x[i - 1], x[i]], [y[i - 1], y[i]], color="0.8", zorder=1)
         axes.scatter(x, y, c=[m.probability for m in group], vmin=0, vmax=1, zorder=2)
         for member, left, top in zip(group, x, y):
-            axes.annotate(member.path.rsplit("/", 1)[-1][:24], (left, top), fontsize=6, ha="center", va="bottom")
+            axes.annotate(
+                member.path.rsplit("/", 1)[-1][:24], (left, top), fontsize=6, ha="center", va="bottom"
+            )
         axes.set_xlim(-2, 2)
         axes.set_ylim(-1.5, 1.6)
         axes.axis("off")

@@ -23,9 +23,12 @@ _Some = Annotated[
     list[str] | None, typer.Argument(metavar="PATH", help="Files, folders, patterns, playlists.")
 ]
 _Where = Annotated[
-    str | None, typer.Option("--index", help="Folder of the index; one for the user if left out.", metavar="DIR")
+    str | None,
+    typer.Option("--index", help="Folder of the index; the user's own if left out.", metavar="DIR"),
 ]
-_Jobs = Annotated[int, typer.Option("--jobs", "-j", help="Processes that work side by side.", metavar="N", min=1)]
+_Jobs = Annotated[
+    int, typer.Option("--jobs", "-j", help="Processes that work side by side.", metavar="N", min=1)
+]
 _Threads = Annotated[
     int | None,
     typer.Option("--threads", help="Threads of each process; all cores if left out.", metavar="N", min=1),
@@ -51,7 +54,9 @@ _Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that exi
 _Sure = Annotated[
     float, typer.Option("--threshold", help="Versions are at least this probable.", min=0, max=1)
 ]
-_Plot = Annotated[str | None, typer.Option("--plot", help="Draw the groups into this picture.", metavar="FILE")]
+_Plot = Annotated[
+    str | None, typer.Option("--plot", help="Draw the groups into this picture.", metavar="FILE")
+]
 
 
 def make_app() -> typer.Typer:
@@ -96,13 +101,15 @@ def update(
     _take_in(paths or [], index, jobs, threads, quiet, again=True)
 
 
-def remove(paths: _Some = None, index: _Where = None, missing: _Missing = False, quiet: _Quiet = False) -> None:
+def remove(
+    paths: _Some = None, index: _Where = None, missing: _Missing = False, quiet: _Quiet = False
+) -> None:
     """Take recordings out of an index; their files stay."""
     from mira_plugins.cover import building
 
     if not paths and not missing:
         raise UsageError("name what to remove, or say --missing")
-    with _writing(index) as opened:
+    with _Writing(index) as opened:
         named = [*(paths or []), *(building.missing(opened) if missing else [])]
         gone = building.remove(opened, named)
     if not quiet:
@@ -139,7 +146,11 @@ def query(
 
 
 def groups(
-    index: _Where = None, threshold: _Sure = 0.9, json: _Json = False, plot: _Plot = None, force: _Force = False
+    index: _Where = None,
+    threshold: _Sure = 0.9,
+    json: _Json = False,
+    plot: _Plot = None,
+    force: _Force = False,
 ) -> None:
     """List the tracks that are versions of one another."""
     from mira_plugins.cover import cliques
@@ -170,7 +181,9 @@ def info(index: _Where = None, tracks: _Tracks = False, json: _Json = False) -> 
             "model": opened.manifest.model,
             "search": opened.store.describe(),
             "built from": opened.catalogue.roots(),
-            "megabytes": round(sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file()) / 1e6, 1),
+            "megabytes": round(
+                sum(f.stat().st_size for f in opened.folder.rglob("*") if f.is_file()) / 1e6, 1
+            ),
         }
         if tracks:
             about["paths"] = list(opened.catalogue.paths())
@@ -199,7 +212,7 @@ def merge(others: _Others, index: _Where = None, quiet: _Quiet = False) -> None:
     from mira_plugins.cover import building
     from mira_plugins.cover.index import Index
 
-    with _writing(index, create="faiss") as opened:
+    with _Writing(index, create="faiss") as opened:
         for folder in others:
             with Index(Path(folder)) as other:
                 count = building.merge(opened, other)
@@ -236,7 +249,7 @@ def _take_in(
 
     from mira_plugins.cover import building
 
-    with _writing(where, create=create) as opened:
+    with _Writing(where, create=create) as opened:
         paths = list(paths) or opened.catalogue.roots()
         lost = building.missing(opened) if again else []
         workers: batch.Workers | None = Processes(jobs) if jobs > 1 else None
@@ -269,7 +282,7 @@ def _finish(failures: Iterable[str]) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-class _writing:  # noqa: N801
+class _Writing:
     """The index, with the right to write to it."""
 
     def __init__(self, where: str | None, *, create: str = "") -> None:
@@ -287,12 +300,15 @@ class _writing:  # noqa: N801
         self._right.__enter__()
         try:
             self._index = Index(self._folder, create=self._create)
+            self._index.unseal()
         except BaseException:
             self._right.__exit__(None, None, None)
             raise
         return self._index
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or kind is typer.Exit:
+            self._index.seal()
         self._index.close()
         self._right.__exit__(None, None, None)
 

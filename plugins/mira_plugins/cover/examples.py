@@ -7,7 +7,7 @@ networks hear beside the notes (harmonics, blur, noise, silence) is imitated. Re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,13 +29,15 @@ from torch.utils.data import DataLoader, Dataset
 
 from mira_plugins.chords.billboard import FOLDS, dequantised, is_billboard, read_folds
 from mira_plugins.cover.alignment import stretched
-from mira_plugins.cover.fingerprint import POOLED, pitch_classes, unit
+from mira_plugins.cover.fingerprint import POOLED, SHORTEST, pitch_classes, unit
+from mira_plugins.cover.network import Bank
 from mira_plugins.cover.versions import CORPORA, Version, version, works
 
 Floats = NDArray[np.float32]
 FRAME_S: Final = POOLED * 2048 / 44100
-WORKS_PER_EPOCH: Final = 1200
-VALID_WORKS: Final = 150
+WORKS: Final = 800
+"""Works to learn from at most."""
+VALID_WORKS: Final = 100
 _LEAST: Final = 0.6
 """Share of a patch that an example fills at least."""
 _LEAK: Final = ((7, 0.25), (4, 0.12), (10, 0.06))
@@ -139,39 +141,44 @@ def spoiled(frames: Floats, rng: Generator) -> Floats:
     return unit(out.astype(np.float32))
 
 
-class VersionPairs(Dataset[dict[str, Tensor]]):
-    """Item ``group * w + v`` is version ``v`` of work ``w``; each draw of it, counted over epochs, is another.
+class Versions(Dataset[dict[str, Tensor]]):
+    """Item ``group * w + v`` is version ``v`` of work ``w``, as the bank of kernels hears it; made once.
 
     Parameters
     ----------
-    works
+    found
         Name -> work.
     group
         Versions of each.
     frames
-        Of an example; shorter ones are padded.
+        Of the longest example.
+    seed
+        Of the versions.
+    bank
+        From pitch classes to features.
     """
 
-    def __init__(self, found: Mapping[str, Work], group: int, frames: int, seed: int) -> None:
+    def __init__(self, found: Mapping[str, Work], group: int, frames: int, seed: int, bank: Bank) -> None:
         self.works, self.group, self.frames, self.seed = list(found.values()), group, frames, seed
+        self._bank, self._kept = bank, dict[int, Tensor]()
 
     def __len__(self) -> int:
         return self.group * len(self.works)
 
     def __getitem__(self, draw: int) -> dict[str, Tensor]:
         item = draw % len(self)
+        if item not in self._kept:
+            self._kept[item] = self._make(item)
+        return {"x": self._kept[item], "y": torch.tensor(item // self.group), "item": torch.tensor(item)}
+
+    def _make(self, item: int) -> Tensor:
         work, number = divmod(item, self.group)
-        rng = np.random.default_rng((self.seed, draw))
+        rng = np.random.default_rng((self.seed, item))
         frames = round(self.frames * float(rng.uniform(_LEAST, 1)))
         x = self.works[work].view(number, frames * FRAME_S, rng)[:frames]
-        share = len(x) / self.frames
-        x = np.pad(x, ((0, self.frames - len(x)), (0, 0)))
-        return {
-            "x": torch.from_numpy(np.ascontiguousarray(x.T)),
-            "share": torch.tensor(share, dtype=torch.float32),
-            "y": torch.tensor(work),
-            "item": torch.tensor(item),
-        }
+        x = np.pad(x, ((0, max(SHORTEST - len(x), 0)), (0, 0)))
+        with torch.no_grad():
+            return self._bank(torch.from_numpy(np.ascontiguousarray(x.T))[None])[0]
 
 
 class VersionData(lightning.LightningDataModule):
@@ -201,35 +208,43 @@ class VersionData(lightning.LightningDataModule):
         self.split: Split = split_groups(groups, valid=told.valid, test=told.test)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """:data:`WORKS_PER_EPOCH` works, each with ``group`` versions side by side."""
-        names = self.split.train
-        data, group = self._dataset(names), self.recipe.data.group
-        chances = _chances({name: self.works[name] for name in names})
+        """All works, each with two of its ``group`` versions side by side."""
+        data = self._dataset(self._chosen("train", WORKS))
+        group, count = self.recipe.data.group, len(data.works)
 
         def order(rng: Generator) -> Sequence[int]:
-            count = min(WORKS_PER_EPOCH, len(names))
-            chosen = rng.choice(len(names), count, replace=False, p=chances)
-            return [int(group * w + v) for w in chosen for v in range(group)]
+            return [
+                int(group * work + number)
+                for work in rng.permutation(count)
+                for number in rng.choice(group, 2, replace=False)
+            ]
 
         return self._loader(data, order, even=True)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        """The same versions each time."""
-        names = self.split.valid
-        chances = _chances({name: self.works[name] for name in names})
-        rng = np.random.default_rng(self.recipe.training.seed)
-        some = rng.choice(len(names), min(VALID_WORKS, len(names)), replace=False, p=chances)
-        data = self._dataset([names[i] for i in sorted(some)])
+        """All versions."""
+        data = self._dataset(self._chosen("valid", VALID_WORKS))
         return self._loader(data, lambda rng: range(len(data)), even=False)
 
-    def _dataset(self, names: Sequence[str]) -> VersionPairs:
+    def _chosen(self, part: str, count: int) -> list[str]:
+        """Works of a part, drawn by :data:`SHARES`; the same for the same seed."""
+        names = getattr(self.split, part)
+        if len(names) < 2:
+            raise DataError(f"split: its part '{part}' has fewer than two works; add some")
+        chances = _chances({name: self.works[name] for name in names})
+        rng = np.random.default_rng(self.recipe.training.seed)
+        some = rng.choice(len(names), min(count, len(names)), replace=False, p=chances)
+        return [names[i] for i in sorted(some)]
+
+    def _dataset(self, names: Sequence[str]) -> Versions:
         told = self.recipe
         chosen = {name: self.works[name] for name in names}
-        if len(chosen) < 2:
-            raise DataError("split: one of its parts has fewer than two works; add some")
-        return VersionPairs(chosen, told.data.group, told.data.patch, told.training.seed)
+        bank = Bank(int(told.network.options["each"]))
+        return Versions(chosen, told.data.group, told.data.patch, told.training.seed, bank)
 
-    def _loader(self, data: VersionPairs, order, *, even: bool) -> DataLoader[dict[str, Tensor]]:
+    def _loader(
+        self, data: Versions, order: Callable[[Generator], Sequence[int]], *, even: bool
+    ) -> DataLoader[dict[str, Tensor]]:
         told = self.recipe.training
         return loader(
             data,
@@ -239,7 +254,7 @@ class VersionData(lightning.LightningDataModule):
             workers=self.workers,
             trainer=self.trainer,
             even=even,
-            block=self.recipe.data.group,
+            block=2 if even else 1,
         )
 
 
@@ -258,7 +273,9 @@ def _read(folder: Path) -> tuple[dict[str, Work], str]:
             rendered.setdefault(str(archive["work"]), []).append(archive["chroma"])
     if not rendered:
         raise DataError(f"{folder}: neither symbolic music, stored Billboard chroma nor renderings (.npz)")
-    return {name: Heard(tuple(c), "renderings") for name, c in rendered.items() if len(c) > 1}, "as the symbolic music"
+    return {
+        name: Heard(tuple(c), "renderings") for name, c in rendered.items() if len(c) > 1
+    }, "as the symbolic music"
 
 
 def _chances(found: Mapping[str, Work]) -> NDArray[np.float64]:

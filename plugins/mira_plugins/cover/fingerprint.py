@@ -1,9 +1,10 @@
-"""From the chord network's activations to what recordings are compared by; plain numpy and one small graph."""
+"""From the chord network's activations to what recordings are compared by."""
 
 from __future__ import annotations
 
 import struct
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,8 +31,8 @@ SEGMENT: Final = 64
 _HEAD = struct.Struct("<IIIf")
 
 
-def print_of(activations: Activations) -> CoverPrint:
-    """What a recording is compared by.
+def print_of(activations: Activations, model: Path = MODEL) -> CoverPrint:
+    """What a recording is compared by; ``model`` makes the vectors.
 
     Raises
     ------
@@ -42,11 +43,15 @@ def print_of(activations: Activations) -> CoverPrint:
     if "chroma" not in heard.arrays:
         raise PluginError("cover: the chord model has no output 'chroma'; use mira's own")
     frames = pitch_classes(np.asarray(heard.arrays["chroma"], np.float32))
+    return print_of_frames(frames, POOLED * heard.hop_s, heard.duration_s, model)
+
+
+def print_of_frames(frames: Floats, frame_s: float, duration_s: float, model: Path = MODEL) -> CoverPrint:
+    """The same from pitch classes of shape (frame, 12), ``frame_s`` seconds apart."""
     starts = range(0, max(len(frames) - SEGMENT // 2, 1), SEGMENT // 2)
-    vectors = [embed(frames), *(embed(frames[s : s + SEGMENT]) for s in starts)]
-    frame_s = POOLED * heard.hop_s
+    vectors = [embed(frames, model), *(embed(frames[s : s + SEGMENT], model) for s in starts)]
     return CoverPrint(
-        heard.duration_s,
+        duration_s,
         vector=vectors[0],
         time_s=np.array(starts) * frame_s,
         sequence=np.stack(vectors[1:]),
@@ -79,24 +84,22 @@ def unit(rows: Floats) -> Floats:
     return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)).astype(np.float32)
 
 
-def embed(frames: Floats) -> Floats:
+def embed(frames: Floats, model: Path = MODEL) -> Floats:
     """The network's vector for pitch classes of shape (frame, 12)."""
     padded = np.pad(frames, ((0, max(SHORTEST - len(frames), 0)), (0, 0)))
-    (vector,) = _graph().run(None, {"features": np.ascontiguousarray(padded.T[None])})
+    (vector,) = _graph(model).run(None, {"features": np.ascontiguousarray(padded.T[None])})
     return unit(vector)[0]
 
 
 @cache
-def _graph() -> onnxruntime.InferenceSession:
+def _graph(model: Path) -> onnxruntime.InferenceSession:
     """The network; it is small, so one thread is the quickest."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        load_bytes(MODEL)[1], options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(load_bytes(model)[1], options, providers=["CPUExecutionProvider"])
 
 
 def pack(found: CoverPrint) -> bytes:

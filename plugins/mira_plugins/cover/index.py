@@ -1,8 +1,8 @@
 """An index of recordings: a folder with a manifest, the catalogue of tracks, and a store of vectors.
 
 ``manifest.json`` says which form and which model the index is of, ``tracks.sqlite`` (:mod:`catalogue`) is the
-truth about what is in it, ``vectors/`` (:mod:`vectors`) finds candidates quickly. Tracks that the store does not
-have yet, because a build was killed or goes on right now, are compared one by one.
+truth about what is in it, ``vectors/`` (:mod:`vectors`) finds candidates quickly. Tracks that the store does
+not have yet, because a build was killed or goes on right now, are candidates of every query.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mira.writers.text import printable
 from numpy.typing import NDArray
 
 from mira_plugins.cover import MODEL, CoverPrint
-from mira_plugins.cover.catalogue import Catalogue
+from mira_plugins.cover.catalogue import FILE, Catalogue
 from mira_plugins.cover.fingerprint import DIMENSION, unpack
 from mira_plugins.cover.vectors import FaissStore, VectorStore, replace_text
 
@@ -101,6 +101,9 @@ class Index:
                 folder.mkdir(parents=True, exist_ok=True)
                 replace_text(folder / MANIFEST, json.dumps(asdict(present_model(create)), indent=1) + "\n")
             self.manifest = read_manifest(folder)
+            there = (folder / FILE).exists() and (folder / FILE).stat().st_size
+            if not there and (folder / "vectors").exists():
+                raise DataError(f"{printable(str(folder))}: {_DAMAGED}")
             self.catalogue = Catalogue(folder)
         self._store: VectorStore | None = None
 
@@ -133,6 +136,18 @@ class Index:
         if len(new):
             self.store.add(new, self._vectors(new))
 
+    def seal(self) -> None:
+        """Note the SHA-256 of the catalogue, so that every changed byte is noticed."""
+        replace_text(self._seal, self.catalogue.digest())
+
+    def unseal(self) -> None:
+        """Forget it, before anything is written."""
+        self._seal.unlink(missing_ok=True)
+
+    @property
+    def _seal(self) -> Path:
+        return self.folder / "tracks.sha256"
+
     def nearest(self, vector: NDArray[np.float32], count: int) -> list[int]:
         """Numbers of the tracks whose vectors are nearest, and of all that the store does not have yet."""
         _, ids = self.store.search(vector[None], count)
@@ -148,10 +163,15 @@ class Index:
     def damaged(self) -> list[str]:
         """What is wrong with it, a line each; empty if nothing is."""
         found = self.catalogue.damaged() + self.store.damaged()
+        if not found and self._seal.exists() and self._seal.read_text() != self.catalogue.digest():
+            found.append(
+                f"{printable(str(self.catalogue.path))}: bytes between the tracks have changed; no track is "
+                "damaged, and the next build seals the file anew"
+            )
         if not found and self._behind():
             found.append(
-                f"{printable(str(self.folder))}: {self.catalogue.count() - self.store.count()} tracks are not in "
-                "the store of vectors yet; they are found all the same, and the next build puts them there"
+                f"{printable(str(self.folder))}: a build was not finished; its tracks are found all the "
+                "same, and the next build puts their vectors into the store"
             )
         return found
 
@@ -198,8 +218,8 @@ def read_manifest(folder: Path) -> Manifest:
     present = present_model()
     if (manifest.sha256, manifest.dimension) != (present.sha256, present.dimension):
         raise DataError(
-            f"{where}: made by the model {printable(str(manifest.model))}, and this mira has {present.model}; "
-            "build it anew in another folder: --index DIR"
+            f"{where}: made by the model {printable(str(manifest.model))}, but here is "
+            f"{present.model}; build another: --index DIR"
         )
     return manifest
 
@@ -223,7 +243,9 @@ def guarded(folder: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         text = str(error)
         if "full" in text:
-            raise OutputError(f"{where}: the disk is full; what was done is kept, make room and go on") from None
+            raise OutputError(
+                f"{where}: the disk is full; what was done is kept, make room and go on"
+            ) from None
         if "locked" in text:
             raise OutputError(f"{where}: another process keeps it busy; try again") from None
         raise OutputError(f"{where}: cannot use the index: {text}") from None
@@ -231,10 +253,13 @@ def guarded(folder: Path) -> Iterator[None]:
         raise DataError(f"{where}: {_DAMAGED}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"{where}: the disk is full; what was done is kept, make room and go on") from None
+            raise OutputError(
+                f"{where}: the disk is full; what was done is kept, make room and go on"
+            ) from None
         raise OutputError(f"{where}: cannot use the index: {error.strerror or error}") from None
 
 
+_FULL = "the disk is full; what was done is kept, make room and go on"
 _DAMAGED = "its catalogue tracks.sqlite is damaged; move the folder away and build the index anew"
 
 

@@ -1,64 +1,104 @@
 """The cover network: from pitch classes to a vector that does not know the key.
 
-In the spirit of MOVE (Yesiler, Serrà, Gómez, ICASSP 2020): the twelve rows are repeated to 23, a kernel twelve
-high fits at twelve heights, one a transposition, and a maximum over them forgets the key. Different from there:
-half of the channels keep the transpositions apart until they have been pooled over time, so that a recording
-is moved as a whole and not anew in every frame; dilations see 27 s; the pooling knows which frames are padding.
+In the spirit of MOVE (Yesiler, Serrà, Gómez, ICASSP 2020): the twelve rows are repeated to 23, so that a
+kernel twelve high fits at twelve heights, one a transposition. Different from there: the kernels are not
+learned but drawn, short progressions of chords and notes (random kernels serve time series well: Dempster
+et al., ROCKET, 2020). How strongly each is there, in the mean and at most, is pooled over time for each
+transposition apart; of a Fourier transform over the transpositions only the magnitudes are kept, which
+forgets the key of the recording as a whole. What is learned is the head; so training takes minutes.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+import numpy as np
 import torch
-from mira_train.bricks.pooling import AutoPoolWeightSplit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-DILATIONS: Final = (1, 2, 4)
+LENGTHS: Final = (4, 8, 16)
+"""Frames of the kernels, 2 to 7 s."""
+_SOUNDS: Final = ((0, 4, 7), (0, 3, 7), (0,), (0,), (0, 7), (0, 4), (0, 3))
+_FAINT: Final = 0.35
+"""Similarity that counts for nothing."""
 
 
-class CoverNet(nn.Module):
-    """Pitch classes (batch, 12, frame) -> vectors of length 1 (batch, dimension).
+class Bank(nn.Module):
+    """Pitch classes (batch, 12, frame) -> what occurs in them, in whatever key (batch, feature).
 
     Parameters
     ----------
-    channels
-        Of all layers.
-    dimension
-        Of the vector.
-    pooling
-        ``auto`` (learned weights over time) or ``mean``.
+    each
+        Kernels of each length.
     """
 
-    def __init__(self, channels: int = 32, dimension: int = 128, pooling: str = "auto") -> None:
+    def __init__(self, each: int = 64) -> None:
         super().__init__()
-        self.dimension = dimension
-        self.first = nn.Conv2d(1, channels, (12, 8), padding=(0, 4))
-        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(1 + len(DILATIONS)))
-        self.layers = nn.ModuleList(
-            nn.Conv2d(channels, channels, (1, 5), padding=(0, 2 * d), dilation=(1, d)) for d in DILATIONS
-        )
-        self.spread = nn.Conv2d(channels, 4 * channels, 1)
-        self.pool = AutoPoolWeightSplit()
-        self.pool.alpha.requires_grad_(pooling == "auto")  # which stays 0 else: the plain mean
-        self.last = nn.Linear(2 * channels, dimension, bias=False)
-        self.norm = nn.BatchNorm1d(dimension, affine=False)
+        rng = np.random.default_rng(0)
+        for length in LENGTHS:
+            kernels = np.stack([_progression(length, rng) for _ in range(each)])
+            self.register_buffer(f"kernels_{length}", torch.from_numpy(kernels[:, None]))
+        angle = 2 * np.pi * np.outer(np.arange(12), np.arange(7)) / 12
+        self.register_buffer("cosine", torch.from_numpy(np.cos(angle).astype(np.float32)))
+        self.register_buffer("sine", torch.from_numpy(np.sin(angle).astype(np.float32)))
+        self.features = 2 * each * len(LENGTHS) * 7
 
-    def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
-        """See the class; ``share`` of the frames of each item are music, the others padding."""
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
         rows = torch.cat([x, x[:, :11]], 1)[:, None]
-        h = F.relu(self.norms[0](self.first(rows)))
-        h = F.max_pool2d(h, (1, 2))
-        for layer, norm in zip(self.layers, list(self.norms)[1:]):
-            h = h + F.relu(norm(layer(h)))
-        h = self.spread(h)
-        a, b, c, d = h.chunk(4, 1)  # values of two kinds, and their weights
-        soon = self.pool(torch.cat([a, c], 1).amax(2), share)
-        late = self.pool(torch.cat([b, d], 1), share).amax(2)
-        return F.normalize(self.norm(self.last(torch.cat([soon, late], 1))), dim=1)
+        pooled = []
+        for length in LENGTHS:
+            found = F.relu(F.conv2d(rows, getattr(self, f"kernels_{length}")) / length**0.5 - _FAINT)
+            pooled += [found.mean(3), found.amax(3)]
+        strength = torch.cat(pooled, 1)
+        turned = (strength @ self.cosine) ** 2 + (strength @ self.sine) ** 2
+        return torch.sqrt(turned + 1e-8).flatten(1)
 
 
-def cover_net(channels: int = 32, dimension: int = 128, pooling: str = "auto") -> CoverNet:
+class Head(nn.Module):
+    """Features of the bank -> vectors of length 1."""
+
+    def __init__(self, features: int, hidden: int, dimension: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.BatchNorm1d(features, affine=False),
+            nn.Dropout(0.2),
+            nn.Linear(features, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, dimension, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, feature) -> (batch, dimension)."""
+        return F.normalize(self.layers(x), dim=1)
+
+
+class CoverNet(nn.Module):
+    """Pitch classes (batch, 12, frame) -> vectors of length 1 (batch, dimension)."""
+
+    def __init__(self, each: int, hidden: int, dimension: int) -> None:
+        super().__init__()
+        self.bank = Bank(each)
+        self.head = Head(self.bank.features, hidden, dimension)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.head(self.bank(x))
+
+
+def cover_net(each: int = 64, hidden: int = 256, dimension: int = 128) -> CoverNet:
     """The network of a recipe."""
-    return CoverNet(channels, dimension, pooling)
+    return CoverNet(each, hidden, dimension)
+
+
+def _progression(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Two to four chords, intervals or notes one after another, shape (12, length), mean 0 and norm 1."""
+    kernel = np.zeros((12, length), np.float32)
+    cuts = np.sort(rng.choice(np.arange(1, length), min(int(rng.integers(1, 4)), length - 1), replace=False))
+    for start, stop in zip([0, *cuts], [*cuts, length]):
+        tones = np.array(_SOUNDS[int(rng.integers(len(_SOUNDS)))]) + int(rng.integers(12))
+        kernel[tones % 12, start:stop] = 1 / np.sqrt(len(tones))
+    kernel -= kernel.mean()
+    return kernel / np.linalg.norm(kernel)

@@ -64,7 +64,9 @@ class QdrantStore:
         scores = np.full((len(queries), count), -1, np.float32)
         ids = np.full((len(queries), count), -1, np.int64)
         for row, query in enumerate(queries):
-            for place, point in enumerate(self._client.query_points(NAME, query.tolist(), limit=count).points):
+            for place, point in enumerate(
+                self._client.query_points(NAME, query.tolist(), limit=count).points
+            ):
                 scores[row, place], ids[row, place] = point.score, point.id
         return scores, ids
 

@@ -60,7 +60,8 @@ class Found:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""
         spans = [
-            {"query": list(s.query_s), "match": list(s.match_s), "faster_percent": s.faster} for s in self.spans
+            {"query": list(s.query_s), "match": list(s.match_s), "faster_percent": s.faster}
+            for s in self.spans
         ]
         return {
             "path": self.path,
@@ -92,7 +93,7 @@ def query(
     if not tracks:
         return []
     matches = align(asked.frames, [track[3].frames for track in tracks])
-    scores = np.array([_score(m, asked, t[3]) for m, t in zip(matches, tracks)])
+    scores = np.array([fit(m, asked, t[3]) for m, t in zip(matches, tracks)])
     found = []
     for i in np.argsort(-scores, kind="stable")[:top]:
         chance = probability(float(scores[i]))
@@ -133,7 +134,8 @@ def _calibration() -> dict[str, float]:
     return {name: float(value) for name, value in read_card(MODEL).calibration.items()}
 
 
-def _score(match: Match, ours: CoverPrint, theirs: CoverPrint) -> float:
+def fit(match: Match, ours: CoverPrint, theirs: CoverPrint) -> float:
+    """How well two recordings fit: their alignment, and a share of the likeness of their vectors."""
     return match.score + _calibration()["similarity"] * similarity(ours, theirs)
 
 

@@ -123,9 +123,9 @@ class CoverLearner(Learner):
 
 
 class VersionLearner(AveragedLearner):
-    """CoverNet, under a one-cycle schedule; the average of its weights is what is validated and kept.
+    """CoverNet's head, under a one-cycle schedule; the average of its weights is what is validated and kept.
 
-    The loss is ``nt_xent`` over the first two versions of each work, or ``triplet`` over all.
+    The loss is ``nt_xent`` over pairs of versions, or ``triplet``.
     """
 
     rising = 0.1
@@ -135,15 +135,14 @@ class VersionLearner(AveragedLearner):
         self._validation = Validation()
 
     def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
-        """Vectors of length 1."""
-        return self.net(x, share)
+        """Features of the bank -> vectors of length 1."""
+        return self.net.head(x)
 
     def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
         """Loss of a batch."""
-        embedding = self(batch["x"], batch["share"])
+        embedding = self(batch["x"])
         if self.recipe.training.loss.type == "nt_xent":
-            group = self.recipe.data.group
-            loss = self.loss(embedding[0::group], embedding[1::group])
+            loss = self.loss(embedding[0::2], embedding[1::2])
         else:
             # distances are divided by the dimension, which suits vectors of that length
             scaled = embedding * embedding.shape[1] ** 0.5
@@ -153,7 +152,7 @@ class VersionLearner(AveragedLearner):
 
     def validation_step(self, batch: Mapping[str, Tensor], index: int) -> None:
         """Gather embeddings."""
-        self._validation.see(self(batch["x"], batch["share"]), batch["y"])
+        self._validation.see(self(batch["x"]), batch["y"])
 
     def on_validation_epoch_end(self) -> None:
         """Log loss and ranking."""

@@ -1,9 +1,9 @@
 """Where vectors are searched: shards of files that are mapped into memory, or a vector database.
 
 A shard holds its vectors as they are (``vectors.npy``) and, once there are many, a faiss index over them
-(``search.faiss``) whose nearest are ranked again by the exact vectors. Shards never change: adding and removing
-writes new ones, and the list of shards is switched by renaming one small file, so that readers and a power cut
-find the old state or the new one.
+(``search.faiss``) whose nearest are ranked again by the exact vectors. Shards never change: adding and
+removing writes new ones, and the list of shards is switched by renaming one small file, so that readers and a
+power cut find the old state or the new one.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ EXACT: Final = 100_000
 SHARD: Final = 1_000_000
 """Vectors of the largest shard."""
 LIST: Final = "shards.json"
+FAISS: Final = "search.faiss"
 _PROBED = 48
 _RERANKED = 20
 """How many times as many candidates are ranked by their exact vectors as are asked for."""
@@ -49,7 +50,7 @@ class VectorStore(Protocol):
         ...
 
     def search(self, queries: Floats, count: int) -> tuple[Floats, Ids]:
-        """Similarities and numbers of the nearest, shape (query, count), best first; -1 where there are no more."""
+        """Similarities and numbers of the nearest, shape (query, count), best first; -1: no more."""
         ...
 
     def count(self) -> int:
@@ -69,9 +70,9 @@ class VectorStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shard:
-    """One folder of vectors.
+    """One folder of vectors, its files open: they can be read even after a writer has taken them away.
 
     Parameters
     ----------
@@ -79,36 +80,46 @@ class Shard:
         Where it lies.
     sums
         File -> SHA-256.
+    ids
+        Numbers of the vectors, shape (item,).
+    vectors
+        Shape (item, dimension), read from the disk as they are needed.
+    searcher
+        The faiss index over them; None where all are compared.
     """
 
     folder: Path
     sums: dict[str, str]
+    ids: Ids
+    vectors: Floats
+    searcher: Any = None
 
-    @property
-    def ids(self) -> Ids:
-        """Their numbers, shape (item,)."""
-        return self._load("ids.npy")
+    @staticmethod
+    def open(folder: Path, sums: dict[str, str]) -> Shard:
+        """Open the files.
 
-    @property
-    def vectors(self) -> Floats:
-        """The vectors, shape (item, dimension), read from the disk as they are needed."""
-        return self._load("vectors.npy")
-
-    @property
-    def approximate(self) -> bool:
-        """Whether not all are compared."""
-        return "search.faiss" in self.sums
+        Raises
+        ------
+        FileNotFoundError
+            If they are gone.
+        DataError
+            If they are damaged.
+        """
+        try:
+            ids = np.load(folder / "ids.npy", mmap_mode="r")
+            vectors = np.load(folder / "vectors.npy", mmap_mode="r")
+            searcher = _open_faiss(folder / FAISS) if FAISS in sums else None
+        except (ValueError, EOFError, RuntimeError):
+            raise DataError(_damaged(folder)) from None
+        return Shard(folder, sums, ids, vectors, searcher)
 
     def damaged(self) -> list[str]:
         """Files that are not what was written."""
         return [
-            f"{printable(str(self.folder / name))}: damaged; build again from the same folders, which mends it"
+            _damaged(self.folder / name)
             for name, digest in self.sums.items()
             if _digest(self.folder / name) != digest
         ]
-
-    def _load(self, name: str) -> Any:
-        return np.load(self.folder / name, mmap_mode="r")
 
 
 class FaissStore:
@@ -130,7 +141,6 @@ class FaissStore:
     def __init__(self, folder: Path, dimension: int) -> None:
         self.folder, self.dimension = folder, dimension
         self.generation, self.shards = self._read()
-        self._searchers: dict[Path, Any] = {}
 
     def add(self, ids: Ids, vectors: Floats) -> None:
         """Write new shards; a last shard that is small is written anew with them."""
@@ -176,52 +186,38 @@ class FaissStore:
     def describe(self) -> str:
         """How it searches."""
         many = f", {len(self.shards)} shards" if len(self.shards) > 1 else ""
-        if any(shard.approximate for shard in self.shards):
+        if any(shard.searcher is not None for shard in self.shards):
             return f"approximate search (faiss IVF, best ones ranked exactly){many}"
         return f"exact search{many}"
 
     def _search(self, shard: Shard, queries: Floats, count: int) -> tuple[Floats, Ids]:
         ids, vectors = shard.ids, shard.vectors
-        if not shard.approximate:
+        if shard.searcher is None:
             scores = np.concatenate(
                 [queries @ vectors[start : start + _BLOCK].T for start in range(0, len(ids), _BLOCK)], axis=1
             )
             return _best(scores, np.broadcast_to(ids, scores.shape), count)
-        searcher = self._searcher(shard)
-        _, rows = searcher.search(np.ascontiguousarray(queries), _RERANKED * count)
+        _, rows = shard.searcher.search(np.ascontiguousarray(queries), _RERANKED * count)
         near = vectors[np.maximum(rows, 0).ravel()].reshape(*rows.shape, -1)
         scores = np.where(rows >= 0, np.einsum("qd,qkd->qk", queries, near), -1).astype(np.float32)
         return _best(scores, np.where(rows >= 0, ids[rows], -1), count)
-
-    def _searcher(self, shard: Shard) -> Any:
-        if shard.folder not in self._searchers:
-            import faiss
-
-            path = str(shard.folder / "search.faiss")
-            try:
-                searcher = faiss.read_index(path, faiss.IO_FLAG_MMAP)
-            except RuntimeError:
-                raise DataError(
-                    f"{printable(path)}: damaged; build again from the same folders, which mends it"
-                ) from None
-            searcher.nprobe = _PROBED
-            self._searchers[shard.folder] = searcher
-        return self._searchers[shard.folder]
 
     def _read(self) -> tuple[int, list[Shard]]:
         path = self.folder / LIST
         for _ in range(5):
             try:
                 told = json.loads(path.read_text(encoding="utf-8"))
-                shards = [Shard(self.folder / name, dict(sums)) for name, sums in told["shards"].items()]
+                shards = [(self.folder / name, dict(sums)) for name, sums in told["shards"].items()]
                 generation = int(told["generation"])
             except FileNotFoundError:
                 return 0, []
             except (ValueError, KeyError, TypeError, AttributeError):
                 break
-            if all((s.folder / name).is_file() for s in shards for name in s.sums):
-                return generation, shards  # else a writer has switched in between
-        raise DataError(f"{printable(str(path))}: damaged; build again from the same folders, which mends it")
+            try:
+                return generation, [Shard.open(folder, sums) for folder, sums in shards]
+            except FileNotFoundError:
+                continue  # a writer has switched in between
+        raise DataError(_damaged(path))
 
     def _write(self, ids: Ids, vectors: Floats) -> list[Shard]:
         made = []
@@ -234,8 +230,8 @@ class FaissStore:
             np.save(folder / "ids.npy", ids[some])
             np.save(folder / "vectors.npy", vectors[some])
             if len(ids[some]) > EXACT:
-                _write_faiss(folder / "search.faiss", vectors[some])
-            made.append(Shard(folder, {p.name: _digest(p) for p in sorted(folder.iterdir())}))
+                _write_faiss(folder / FAISS, vectors[some])
+            made.append(Shard.open(folder, {p.name: _digest(p) for p in sorted(folder.iterdir())}))
         return made
 
     def _switch(self, shards: Sequence[Shard]) -> None:
@@ -244,7 +240,7 @@ class FaissStore:
         self.generation += 1
         told = {"generation": self.generation, "shards": {s.folder.name: s.sums for s in shards}}
         replace_text(self.folder / LIST, json.dumps(told, indent=1))
-        self.shards, self._searchers = list(shards), {}
+        self.shards = list(shards)
         needed = {shard.folder for shard in shards}
         for folder in self.folder.glob("shard-*"):
             if folder not in needed:
@@ -281,6 +277,18 @@ def _write_faiss(path: Path, vectors: Floats) -> None:
     for start in range(0, count, _BLOCK):
         index.add(np.ascontiguousarray(vectors[start : start + _BLOCK]))
     faiss.write_index(index, str(path))
+
+
+def _open_faiss(path: Path) -> Any:
+    import faiss
+
+    searcher = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    searcher.nprobe = _PROBED
+    return searcher
+
+
+def _damaged(path: Path) -> str:
+    return f"{printable(str(path))}: damaged; build again from the same folders, which mends it"
 
 
 def _digest(path: Path) -> str:

@@ -105,7 +105,9 @@ def melody(parts: Sequence[Part]) -> Part:
 
 def bass(parts: Sequence[Part]) -> Part:
     """The lowest note of every half second."""
-    every = [np.concatenate([getattr(p, f) for p in parts]) for f in ("start_s", "end_s", "pitch", "velocity")]
+    every = [
+        np.concatenate([getattr(p, f) for p in parts]) for f in ("start_s", "end_s", "pitch", "velocity")
+    ]
     slots = np.floor(every[0] / 0.5).astype(int)
     rows = [int(np.flatnonzero(slots == s)[np.argmin(every[2][slots == s])]) for s in np.unique(slots)]
     return Part(*(column[rows] for column in every), name="bass")
@@ -160,9 +162,7 @@ def _rubato(parts: list[Part], length_s: float, rng: Generator) -> list[Part]:
     return [replace(p, start_s=moved(p.start_s), end_s=moved(p.end_s)) for p in parts]
 
 
-def _arranged(
-    parts: list[Part], corpus: str, rng: Generator, plain: bool
-) -> tuple[list[Part], list[str]]:
+def _arranged(parts: list[Part], corpus: str, rng: Generator, plain: bool) -> tuple[list[Part], list[str]]:
     if not parts:
         return [], []
     lineup, luck = LINEUPS.get(corpus, "song"), rng.random()

@@ -1,0 +1,70 @@
+"""How the search for covers is scored: every recording asks for the others of its work."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mira.analysis import Model
+from mira.errors import DataError
+from mira.task import Activations
+from mira.writers.text import printable
+from mira_train.evaluate import Track
+from mira_train.metrics import Scores, ranking
+from numpy.typing import NDArray
+
+from mira_plugins.cover import CoverPrint
+from mira_plugins.cover.alignment import align
+from mira_plugins.cover.fingerprint import print_of
+from mira_plugins.cover.search import fit, similarity
+
+Matrix = NDArray[np.float64]
+
+
+def tracks(names: Sequence[str]) -> list[Track]:
+    """Recordings of folders with an ``index.csv`` (columns ``path`` and ``work``); the truth is the work."""
+    found = []
+    for folder in map(Path, names):
+        if not (folder / "index.csv").is_file():
+            raise DataError(f"{printable(str(folder))}: no index.csv with the columns path and work in it")
+        with open(folder / "index.csv", newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        if not rows or not {"path", "work"} <= set(rows[0]):
+            raise DataError(
+                f"{printable(str(folder / 'index.csv'))}: line 1: it needs the columns path and work"
+            )
+        found += [Track(row["path"], "all", folder / row["path"], row["work"]) for row in rows]
+    return found
+
+
+def score(track: Track, model: Model, activations: Activations) -> Scores:
+    """Nothing: what one recording scores depends on all the others."""
+    return {}
+
+
+def together(heard: Sequence[tuple[Track, Activations]], model: Model) -> Scores:
+    """Means over all recordings that have a second version.
+
+    ``map``, ``mrr``, ``mr1``, ``p@1``, ``p@5``, ``p@10``, ``ndcg`` of the whole search, and ``vector_map`` of
+    the vectors alone.
+    """
+    assert model.task.model is not None
+    prints = [print_of(activations, model.task.model) for _, activations in heard]
+    works = [track.truth for track, _ in heard]
+    best, alone = matrices(prints)
+    return {**ranking(-best, works).means(), "vector_map": ranking(-alone, works).means()["map"]}
+
+
+def matrices(prints: Sequence[CoverPrint]) -> tuple[Matrix, Matrix]:
+    """Scores of the whole search and of the vectors alone for all pairs, shape (query, track)."""
+    frames = [p.frames for p in prints]
+    alone = np.array([[similarity(one, other) for other in prints] for one in prints])
+    best = np.array(
+        [
+            [fit(match, one, other) for match, other in zip(align(one.frames, frames), prints)]
+            for one in prints
+        ]
+    )
+    return best, alone
