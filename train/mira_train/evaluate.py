@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
-from mira.analysis import Model
+from mira.analysis import Model, load_model
 from mira.card import read_card, write_card
 from mira.errors import DataError, OutputError, UsageError
 from mira.plugins import load_plugins
@@ -252,7 +252,8 @@ def _report_of_book(
 
 def listener_of(task: str, model: Path | None) -> Model:
     """A model ready to listen; one that no plugin declares can listen all the same, if not decode."""
-    return Model(_task(task, model))
+    found = _task(task, model)
+    return Model(found, needs={name: load_model(name) for name in found.needs})
 
 
 def _book(training: object, model: Path | None) -> BookEvaluation | None:
