@@ -158,11 +158,14 @@ class Chords(Segments):
         For instance ``Bb major``; empty where there is none.
     alternatives
         None, or for each segment a list of (label, probability), best first.
+    keys
+        None, or for each segment the key around it.
     """
 
     kind: ClassVar[str] = "chords"
     key: str = ""
     alternatives: tuple[tuple[tuple[str, float], ...], ...] | None = None
+    keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

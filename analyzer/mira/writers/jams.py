@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import Any, BinaryIO
 
 from mira import __version__
@@ -95,8 +96,8 @@ def _annotations(result: Result) -> Iterator[Annotation]:
         case Segments():
             spans = zip(result.start_s, result.end_s - result.start_s, result.label, result.confidence)
             yield "chord" if isinstance(result, Chords) else "segment_open", list(spans), {}
-            if isinstance(result, Chords) and (key := re.fullmatch(KEY, result.key)):
-                yield "key_mode", [(*whole, f"{key[1]}:{key[2]}", None)], {}
+            if isinstance(result, Chords) and (keys := _keys(result)):
+                yield "key_mode", keys, {}
         case Events():
             yield _events(result)
         case Curve():
@@ -112,6 +113,17 @@ def _annotations(result: Result) -> Iterator[Annotation]:
             yield "vector", [(*whole, _rounded(result.vector), None)], {"extent": "recording"}
             steps = [(t, 0.0, _rounded(v), None) for t, v in zip(result.time_s, result.sequence)]
             yield "vector", steps, {"extent": "steps"}
+
+
+def _keys(result: Chords) -> list[Observation]:
+    """Return stretches of one key each."""
+    keys = result.keys or (result.key,) * len(result.label)
+    stretches = [list(group) for _, group in groupby(range(len(keys)), key=keys.__getitem__)]
+    return [
+        (result.start_s[s[0]], result.end_s[s[-1]] - result.start_s[s[0]], f"{key[1]}:{key[2]}", None)
+        for s in stretches
+        if (key := re.fullmatch(KEY, keys[s[0]]))
+    ]
 
 
 def _contours(result: MultiF0) -> list[Observation]:

@@ -26,7 +26,9 @@ class ChordSettings:
         "Chords told apart: majmin (major, minor), sevenths (also 7, maj7, min7), full (13 qualities)",
         choices=("majmin", "sevenths", "full"),
     )
-    min_duration: float = setting(0.0, "No chord is shorter", unit="s", minimum=0.0, maximum=10.0)
+    min_duration: float = setting(
+        0.0, "No chord but the last is shorter", unit="s", minimum=0.0, maximum=10.0
+    )
     detail: float = setting(0.5, "How readily the chord changes; 0.5 is as tuned", minimum=0.0, maximum=1.0)
     beats: str = setting("", "Text file with beat times in seconds, to which changes are moved")
 

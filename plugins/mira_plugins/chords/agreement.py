@@ -44,6 +44,34 @@ def compare(truth: Sequence[Segment], found: Chords) -> Counted:
     return {**counted, "seg": (agreement * (last_s - first_s), last_s - first_s)}
 
 
+def sureness(truth: Sequence[Segment], found: Chords) -> NDArray[np.float64]:
+    """How sure each found segment was and how right: rows of confidence, share with the true root and
+    quality, and seconds that count.
+    """
+    rows = []
+    for start, end, label, sure in zip(found.start_s, found.end_s, found.label, found.confidence):
+        ours = parse(label)
+        right = counted = 0.0
+        for s in truth:
+            seconds = min(end, s.end_s) - max(start, s.start_s)
+            true = parse(s.text)
+            if seconds <= 0 or true.root is None or (true.root != NO_CHORD and true.quality is None):
+                continue
+            counted += seconds
+            right += seconds * ((true.root, true.quality) == (ours.root, ours.quality))
+        if counted:
+            rows.append((float(sure), right / counted, counted))
+    return np.array(rows).reshape(-1, 3)
+
+
+def calibration_error(rows: NDArray[np.float64], bins: int = 10) -> float:
+    """Mean distance between confidence and share right over bins of confidence, weighted by seconds."""
+    sure, right, seconds = rows.T
+    place = np.minimum((sure * bins).astype(int), bins - 1)
+    gaps = np.bincount(place, seconds * (sure - right), bins)
+    return float(np.abs(gaps).sum() / seconds.sum())
+
+
 def _right(measure: str, truth: Chord, found: Chord) -> bool | None:
     """Whether a chord is right; None where it does not count."""
     if truth.root is None:

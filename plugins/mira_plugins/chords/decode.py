@@ -15,6 +15,7 @@ from mira.task import Activations
 from mira.writers.text import printable
 from numpy.typing import NDArray
 
+from mira_plugins.chords.keys import STEP_S, keys_over_time, main_key
 from mira_plugins.chords.language import AGES, LanguageModel, Vocabulary, best_path, shipped_model
 from mira_plugins.chords.vocabulary import NO_CHORD, QUALITIES, harte, key_name, spelling
 
@@ -26,11 +27,6 @@ _LIKELY = 0.02
 _DETAIL = 8.0
 """Log odds by which all of the scale of ``detail`` moves a change."""
 _ALTERNATIVES = 3
-_BLOCK = 4096
-
-# Shares of the pitch classes from the tonic on (Albrecht and Shanahan, Music Perception 2013).
-_MAJOR = (0.238, 0.006, 0.111, 0.006, 0.137, 0.094, 0.016, 0.214, 0.009, 0.080, 0.008, 0.081)
-_MINOR = (0.220, 0.006, 0.104, 0.123, 0.019, 0.103, 0.012, 0.214, 0.062, 0.022, 0.061, 0.052)
 
 
 @dataclass(frozen=True)
@@ -45,11 +41,15 @@ class Weights:
         Added to the log probability of every change.
     inversion
         Log odds by which a bass must beat the root's to be written.
+    temperature
+        Probabilities are raised to one over it and shared out anew, so that they mean how often a chord is
+        right.
     """
 
     frame: float = 0.55
     change: float = 1.0
     inversion: float = 0.0
+    temperature: float = 1.0
 
     @classmethod
     def tuned(cls, defaults: Mapping[str, Any]) -> Weights:
@@ -85,35 +85,43 @@ def decode_chords(
     path = _path(chances, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
     first = np.array([frame for frame, _ in path])
     states = [state for _, state in path]
-    means = np.add.reduceat(chances, first) / np.diff(np.append(first, len(chances)))[:, None]
+    means = _calibrated(np.add.reduceat(chances, first), weights.temperature)
     bass = np.log(np.maximum(np.asarray(activations.arrays["bass"], np.float32), _FLOOR))
     basses = np.add.reduceat(bass, first) / np.diff(np.append(first, len(chances)))[:, None]
     edges_s = np.append((first - 0.5) * activations.hop_s, activations.duration_s)
     edges_s[0] = 0.0
-    tonic, minor = _key(activations.arrays["pitch"], activations.arrays["root"])
-    names = spelling(tonic, minor)
+    heard = keys_over_time(activations.arrays["pitch"], activations.arrays["root"], activations.hop_s)
+    middle_s = (edges_s[:-1] + edges_s[1:]) / 2
+    keys = [heard[min(int(second / STEP_S), len(heard) - 1)] for second in middle_s]
 
     def label(state: int, segment: int) -> str:
         chord = vocabulary.chord(state)
         inverted = settings.vocab != "majmin"
-        return harte(
-            *chord, _bass(*chord, basses[segment], weights.inversion) if inverted else chord[0], names
-        )
+        bass = _bass(*chord, basses[segment], weights.inversion) if inverted else chord[0]
+        return harte(*chord, bass, spelling(*keys[segment]))
 
     labels = [label(state, i) for i, state in enumerate(states)]
+    sounds = any(state < vocabulary.size - 1 for state in states)
     chords = Chords(
         activations.duration_s,
         edges_s[:-1],
         edges_s[1:],
         tuple(labels),
         np.clip(means[np.arange(len(states)), states], 0, 1).astype(np.float64),
-        key=key_name(tonic, minor) if any(state < vocabulary.size - 1 for state in states) else "",
+        key=key_name(*main_key(heard)) if sounds else "",
         alternatives=tuple(
             tuple((label(int(s), i), float(row[s])) for s in _next_best(row, states[i]))
             for i, row in enumerate(means)
         ),
+        keys=tuple(key_name(*key) if sounds else "" for key in keys),
     )
     return snapped(chords, read_beats(settings.beats)) if settings.beats else chords
+
+
+def _calibrated(sums: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Rows that add up to 1."""
+    powers = (sums / sums.sum(axis=1, keepdims=True)) ** np.float32(1 / temperature)
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _path(
@@ -159,20 +167,6 @@ def _next_best(row: NDArray[np.float32], chosen: int) -> list[int]:
     return order[:_ALTERNATIVES]
 
 
-def _key(pitch: NDArray[np.float32], root: NDArray[np.float32]) -> tuple[int, bool]:
-    """Tonic and mode whose profile fits what sounds best; roots count twice, silence not at all."""
-    sounding = np.zeros(12)
-    for start in range(0, len(pitch), _BLOCK):
-        roots = np.asarray(root[start : start + _BLOCK], np.float64)
-        tones = np.asarray(pitch[start : start + _BLOCK], np.float64)
-        sounding += ((1 - roots[:, NO_CHORD:]) * (tones + roots[:, :NO_CHORD])).sum(axis=0)
-    fits = {}
-    for minor, shares in ((False, np.array(_MAJOR)), (True, np.array(_MINOR))):
-        profile = (shares - shares.mean()) / shares.std()
-        fits |= {(tonic, minor): float(np.roll(profile, tonic) @ sounding) for tonic in range(12)}
-    return max(fits, key=fits.__getitem__)
-
-
 def read_beats(path: str) -> NDArray[np.float64]:
     """Beat times in seconds: the first word of each line of a text file.
 
@@ -188,7 +182,7 @@ def read_beats(path: str) -> NDArray[np.float64]:
         raise UsageError(
             f"{printable(path)}: no beats in it ({error}); give a time in seconds on each line"
         ) from None
-    if not times:
+    if not times or not np.isfinite(times).all():
         raise UsageError(f"{printable(path)}: no beats in it; give a time in seconds on each line")
     return np.sort(np.array(times))
 
@@ -218,4 +212,5 @@ def snapped(chords: Chords, beats_s: NDArray[np.float64]) -> Chords:
         label=tuple(chords.label[i] for i in kept),
         confidence=chords.confidence[kept],
         alternatives=tuple(chords.alternatives[i] for i in kept) if chords.alternatives else None,
+        keys=tuple(chords.keys[i] for i in kept) if chords.keys else None,
     )

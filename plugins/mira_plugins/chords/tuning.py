@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mira.results import Chords
 from mira.task import Activations
 from mira_train.data.splits import Split
 from mira_train.runs import SPLIT, Run, load_weights
 from numpy.typing import NDArray
 
 from mira_plugins.chords import ChordSettings
-from mira_plugins.chords.agreement import compare, summary
+from mira_plugins.chords.agreement import calibration_error, compare, summary, sureness
 from mira_plugins.chords.billboard import HOP_S, dequantised
 from mira_plugins.chords.decode import Weights, decode_chords
 from mira_plugins.chords.examples import ChordData, LabelledChroma
@@ -35,6 +36,7 @@ GRID = {
     "inversion": (0.0, 0.3, 0.7, 1.2, 2.0),
 }
 """Values tried for each weight, one weight at a time."""
+TEMPERATURES = (0.7, 0.85, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5)
 GOALS = ("majmin", "sevenths", "seg")
 _PER_SOURCE = 16
 """Songs of one source that are heard at most."""
@@ -110,11 +112,33 @@ def reached(songs: Sequence[Heard], model: LanguageModel, weights: Weights) -> f
         rows = []
         for song in songs:
             if song.source == source:
-                marked = replace(song.activations, defaults=vars(weights))
-                rows.append(compare(song.chords, decode_chords(marked, ChordSettings(), model)))
+                rows.append(compare(song.chords, _decoded(song, model, weights)))
         scores = summary(rows, draws=1)
         means.append(np.nanmean([scores[name]["score"] for name in GOALS]))
     return float(np.mean(means))
+
+
+def calibrate(songs: Sequence[Heard], model: LanguageModel, weights: Weights) -> tuple[Weights, float, float]:
+    """Choose the temperature whose confidences err least (Brier score).
+
+    Returns
+    -------
+    Weights, float, float
+        The weights with it, and the calibration error without and with it.
+    """
+    tried: dict[float, tuple[float, float]] = {}
+    for temperature in TEMPERATURES:
+        weights = replace(weights, temperature=temperature)
+        rows = np.concatenate([sureness(s.chords, _decoded(s, model, weights)) for s in songs])
+        sure, right, seconds = rows.T
+        brier = float((seconds * (sure - right) ** 2).sum() / seconds.sum())
+        tried[temperature] = brier, calibration_error(rows)
+    best = min(tried, key=tried.__getitem__)
+    return replace(weights, temperature=best), tried[1.0][1], tried[best][1]
+
+
+def _decoded(song: Heard, model: LanguageModel, weights: Weights) -> Chords:
+    return decode_chords(replace(song.activations, defaults=vars(weights)), ChordSettings(), model)
 
 
 def main() -> None:
@@ -137,8 +161,10 @@ def main() -> None:
     chosen = [s for s in songs if s.name in valid and s.source != "none"]
     sources = {s.source for s in chosen}
     chosen = [s for source in sources for s in [s for s in chosen if s.source == source][:_PER_SOURCE]]
-    weights, top = tune([heard(net, s) for s in chosen], model)
-    print(f"{weights}: {top:.4f}")
+    listened = [heard(net, s) for s in chosen]
+    weights, top = tune(listened, model)
+    weights, before, after = calibrate(listened, model, weights)
+    print(f"{weights}: {top:.4f}; calibration error {before:.3f}, with the temperature {after:.3f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from pathlib import PurePath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -55,17 +56,21 @@ def _voicing(chord: Chord) -> list[int]:
 
 
 def write_chordpro(result: Result, stream: BinaryIO, about: About) -> None:
-    """Write title, key and the chords in order, a line for every twelve seconds, each headed by its time."""
+    """Write title, key and the chords in order, a line for every twelve seconds, each headed by its time.
+
+    A new key is written where a line begins in one.
+    """
     chords = cast(Chords, result)
     check_result(chords)
     lines = [f"{{title: {one_line(printable(PurePath(about.path).stem))}}}"]
-    if chords.key:
-        tonic, mode = chords.key.split()
-        lines.append(f"{{key: {tonic}{'m' if mode == 'minor' else ''}}}")
-    begun = -1
-    for start, label in zip(chords.start_s, chords.label):
+    begun, written = -1, ""
+    for start, label, key in zip(chords.start_s, chords.label, chords.keys or repeat(chords.key)):
         if begun < 0 or start // _PER_LINE_S > begun:
             begun = int(start // _PER_LINE_S)
+            if key != written:
+                tonic, mode = key.split()
+                lines.append(f"{{key: {tonic}{'m' if mode == 'minor' else ''}}}")
+                written = key
             lines += [f"{{comment: {int(start) // 60}:{int(start) % 60:02}}}", ""]
         lines[-1] = f"{lines[-1]} [{lead_sheet_symbol(label)}]".strip()
     stream.write(("\n".join(lines) + "\n").encode())

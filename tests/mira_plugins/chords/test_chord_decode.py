@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,10 +124,30 @@ def test_segments_that_vanish_between_beats_are_dropped() -> None:
     assert snapped(chords, np.array([2.0])).label == ("C:maj",)
 
 
-@pytest.mark.parametrize("text", ["", "one two\n", None])
+@pytest.mark.parametrize("text", ["", "one two\n", "nan\n", None])
 def test_beats_that_cannot_be_read_are_one_clear_line(tmp_path: Path, text: str | None) -> None:
     path = tmp_path / "beats.txt"
     if text is not None:
         path.write_text(text)
     with pytest.raises(UsageError, match=r"beats\.txt: no beats"):
         read_beats(str(path))
+
+
+def test_a_temperature_changes_how_sure_chords_are_and_nothing_else() -> None:
+    plain, heated = (
+        decode_chords(replace(heard(*PHRASE), defaults={"temperature": t}), ChordSettings())
+        for t in (1.0, 2.0)
+    )
+    assert heated.label == plain.label and (heated.confidence < plain.confidence).all()
+    assert plain.alternatives is not None and heated.alternatives is not None
+    assert [[n for n, _ in row] for row in plain.alternatives] == [
+        [n for n, _ in r] for r in heated.alternatives
+    ]
+
+
+def test_each_chord_is_named_in_the_key_around_it() -> None:
+    f = (("F:maj", 50), ("Bb:maj", 50), ("C:7", 50), ("F:maj", 50)) * 4
+    b = (("B:maj", 50), ("E:maj", 50), ("F#:7", 50), ("A#:dim", 50), ("B:maj", 50)) * 4
+    chords = decode_chords(heard(*f, *b), ChordSettings())
+    assert chords.keys is not None and (chords.keys[0], chords.keys[-1]) == ("F major", "B major")
+    assert {"Bb:maj", "A#:dim"} <= set(chords.label) and "A#:maj" not in chords.label

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import mira
+import mira_plugins.chords
 import numpy as np
 import pytest
 from mira.results import Chords
+from mira.session import Session
 
 RATE = 44100
 TIME = np.arange(8 * RATE) / RATE
@@ -72,3 +75,22 @@ def test_a_change_is_found_where_it_is() -> None:
     found = chords_of(np.concatenate([tones(36, 48, 60, 64, 67), tones(41, 53, 57, 60, 65)]))
     assert found.label == ("C:maj", "F:maj")
     assert found.start_s[1] == pytest.approx(8.0, abs=0.1)
+
+
+def test_one_chord_for_minutes_stays_one() -> None:
+    long = np.tile(tones(36, 48, 60, 64, 67), 15)
+    assert chords_of(long).label == ("C:maj",)
+
+
+def test_a_single_held_note_is_never_more_than_one_chord() -> None:
+    assert len(chords_of(tones(57)).label) == 1
+
+
+def test_the_activations_do_not_depend_on_where_the_recording_was_cut() -> None:
+    song = np.concatenate([tones(36, 48, 60, 64, 67), tones(41, 53, 57, 60, 65), tones(43, 55, 59, 62, 65)])
+    model = Path(mira_plugins.chords.__file__).parent / "model.onnx"
+    session = Session(model, threads=1)
+    whole = session.run([song]).arrays
+    session.chunk_s = 4.0
+    pieces = session.run([song]).arrays
+    assert all(np.allclose(whole[name], pieces[name], atol=1e-4) for name in whole)
