@@ -6,6 +6,7 @@ Between a marker and ``<!-- end -->`` stands generated text:
 - ``<!-- settings: mpe -->``: a table of a task's settings, from its dataclass;
 - ``<!-- hook: mira_tasks -->``: signature and purpose of a hook, from ``mira.hooks``;
 - ``<!-- formats -->``: a table of the output formats;
+- ``<!-- rows: TASK -->``: the book's rows that a task has recipes for, and what their corrected forms change;
 - ``<!-- file: PATH -->``: a file of this repository;
 - ``<!-- run: COMMAND -->``: a shell command and what it prints, in a folder that holds ``canon.ogg``;
 - ``<!-- run once: COMMAND -->``: the same where the output depends on the model or the machine.
@@ -92,7 +93,7 @@ def settings_of(name: str) -> str:
     fields = dataclasses.fields(load_plugins().task(name).settings)
     rows = [("flag", "in Python", "default", "allowed", "what it does")]
     for spec in fields:
-        flag = f"`--{spec.name.replace('_', '-')}`"
+        flag = f"`--{spec.metadata['flag'] or spec.name.replace('_', '-')}`"
         default = "as tuned" if spec.default is None else f"`{spec.default}`"
         rows.append((flag, f"`{spec.name}`", default, _allowed(spec), spec.metadata["help"]))
     return _table(rows)
@@ -126,6 +127,19 @@ def formats(_: str) -> str:
         results = ", ".join(kind.kind or "all" for kind in writer.results)
         rows.append((f"`{writer.name}`", suffixes, results))
     return _table(rows)
+
+
+def rows_of(task: str) -> str:
+    """Return the book's rows of a task, with the changes of their corrected forms."""
+    from mira_train.plugin import find_training
+
+    training = find_training(task)
+    rows = []
+    for name in (n for n in training.names() if n.endswith("-corrected")):
+        exact, corrected = training.recipe(name.removesuffix("-corrected")), training.recipe(name)
+        changes = "\n".join(f"  - {change}" for change in corrected.changes)
+        rows.append(f"- `{exact.name}`: {exact.about}\n{changes}")
+    return "\n".join(rows)
 
 
 def file_of(path: str) -> str:
@@ -171,6 +185,7 @@ GENERATORS = {
     "settings": settings_of,
     "hook": hook_of,
     "formats": formats,
+    "rows": rows_of,
     "file": file_of,
     "run": output_of,
     "run once": output_of,

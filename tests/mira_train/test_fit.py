@@ -130,6 +130,11 @@ def test_validation_sees_every_patch_once(place: Path) -> None:
     assert float(curve(place / "run")[0]["valid_examples"]) == 3 * 5
 
 
+def test_mistake_64_what_validation_measures_is_logged(place: Path) -> None:
+    train(place, "run", "training.epochs=1")
+    assert {"valid_loss", "valid_accuracy", "valid_recall"} <= curve(place / "run")[0].keys()
+
+
 def test_the_share_of_waiting_for_data_is_told(place: Path) -> None:
     outcome = train(place, "run", "training.epochs=2")
     assert 0 < outcome.waiting < 1
