@@ -101,7 +101,8 @@ class Session:
             if sum(a.nbytes for a in gathered.values()) > HALF_BYTES:
                 for name in self._names:
                     gathered[name] = gathered[name].astype("float16", copy=False)
-        return Activations(gathered, card.sample_rate, card.hop_length, duration_s, card.defaults)
+        told = {**card.calibration, **card.defaults}
+        return Activations(gathered, card.sample_rate, card.hop_length, duration_s, told)
 
     def _infer(self, chunk: NDArray[np.float32]) -> list[NDArray[np.float32]]:
         import numpy as np

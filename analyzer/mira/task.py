@@ -31,7 +31,7 @@ class Activations:
     duration_s
         Length of the recording in seconds.
     defaults
-        The model card's default settings (tuned thresholds); they fill settings left at ``None``.
+        The model card's calibration and default settings; the latter fill settings left at ``None``.
     needed
         Activations of the tasks named in ``Task.needs``.
     """

@@ -97,14 +97,14 @@ def main() -> None:
         sure = (known[:, columns] > 0) & np.isin(target[:, columns], (0.0, 1.0))
         logit, true = others[:, [c - N_GENRES for c in columns]][sure], target[:, columns][sure]
         scale[part], offset[part] = (round(v, 4) for v in line(logit, true))
-        fitted = scale[part] * logit + offset[part]
-        before, after = (error(1 / (1 + np.exp(-x)), true) for x in (logit, fitted))
+        moved = scale[part] * logit + offset[part]
+        before, after = (error(1 / (1 + np.exp(-x)), true) for x in (logit, moved))
         print(f"{part}: {scale[part]:.3f} x + {offset[part]:.3f}, loss {loss(logit, true):.3f}", end=" -> ")
-        print(f"{loss(fitted, true):.3f}, calibration error {before:.3f} -> {after:.3f}")
+        print(f"{loss(moved, true):.3f}, calibration error {before:.3f} -> {after:.3f}")
     model = told.run / "model.onnx"
     card = read_card(model)
-    defaults = {**card.defaults, "genre": round(factor, 4), "scale": scale, "offset": offset}
-    write_card(model, dataclasses.replace(card, defaults=defaults))
+    fitted = {"alpha": net.alpha.tolist(), "genre": round(factor, 4), "scale": scale, "offset": offset}
+    write_card(model, dataclasses.replace(card, defaults={}, calibration=fitted))
 
 
 if __name__ == "__main__":

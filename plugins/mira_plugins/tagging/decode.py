@@ -31,7 +31,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """What makes probabilities of logits; kept in the model card's defaults.
+    """What makes probabilities of logits; kept in the model card.
 
     Parameters
     ----------
