@@ -33,6 +33,11 @@ BASIC_PITCH = (
 )
 """What pip installs, step by step: basic-pitch without TensorFlow, which its onnx model does not need."""
 
+CHORDINO = (
+    ("numpy<2", "setuptools<60", "wheel", "cython<3"),
+    ("--no-build-isolation", "vamp", "chord-extractor==0.1.3"),
+)
+
 HARMONICA = (("torch==2.13.0",), ("harmonica-amt==0.3.0", "--ignore-requires-python"))
 
 
@@ -83,15 +88,15 @@ def alternating(repeats: int, *commands: Sequence[str | Path]) -> list[Cost]:
     return [median(costs) for costs in zip(*rounds)]
 
 
-def environment(name: str, steps: Sequence[Sequence[str]]) -> Path:
-    """Make a virtual environment with a peer in it, once; return its folder of programs.
+def environment(name: str, steps: Sequence[Sequence[str]], python: str = sys.executable) -> Path:
+    """Make a virtual environment of a Python with a peer in it, once; return its folder of programs.
 
     It lies in ``MIRA_BENCH``, or in ``~/.cache/mira-benchmarks``.
     """
     root = Path(os.environ.get("MIRA_BENCH", Path.home() / ".cache" / "mira-benchmarks")) / name
     if not (root / "complete").exists():
         print(f"installing {name} into {root}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", root], check=True)
+        subprocess.run([python, "-m", "venv", "--clear", root], check=True)
         for packages in steps:
             subprocess.run([root / "bin" / "python", "-m", "pip", "-q", "install", *packages], check=True)
         (root / "complete").touch()
@@ -121,6 +126,11 @@ def write_clip(path: Path, seconds: float, recordings: Sequence[Path], rate: int
                 if not left:
                     break
     return path
+
+
+def show(name: str, cost: Cost) -> None:
+    """Print a line of figures."""
+    print(f"{name:20} {cost.wall_s:7.2f} s wall {cost.cpu_s:7.2f} s cpu {cost.peak_mib:6.0f} MiB", flush=True)
 
 
 def verdict(claims: dict[str, bool]) -> int:

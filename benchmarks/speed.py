@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from measure import BASIC_PITCH, MIRA, Cost, alternating, environment, music, run, verdict, write_clip
+from measure import BASIC_PITCH, MIRA, Cost, alternating, environment, music, run, show, verdict, write_clip
 
 LENGTHS = {1: 4.0, 60: 5.0, 600: 4.0}
 """Seconds of a clip -> how many times faster mira is to be."""
@@ -32,12 +32,12 @@ def main() -> int:
             clip = write_clip(Path(folder) / f"{seconds}.wav", seconds, recordings)
             repeats = options.repeats if seconds < 600 else 1
             ours[seconds], theirs = alternating(repeats, _mira(clip), _peer(basic_pitch, clip))
-            _show(f"{seconds} s, mira", ours[seconds])
-            _show(f"{seconds} s, basic-pitch", theirs)
+            show(f"{seconds} s, mira", ours[seconds])
+            show(f"{seconds} s, basic-pitch", theirs)
             ratio = theirs.wall_s / ours[seconds].wall_s
             claims[f"{seconds} s: {ratio:.1f} times faster, at least {wanted:g}"] = ratio >= wanted
         hour = run(_mira(write_clip(Path(folder) / "hour.wav", HOUR, recordings)))
-    _show("1 h, mira", hour)
+    show("1 h, mira", hour)
     slope = (hour.wall_s - ours[1].wall_s) / (ours[600].wall_s - ours[1].wall_s) / ((HOUR - 1) / 599)
     claims[f"1 h: {slope:.2f} times 6 times 10 min, at most 1.2"] = slope <= 1.2
     claims[f"1 h: {hour.peak_mib:.0f} MiB, at most 381 (400 MB)"] = hour.peak_mib <= 400e6 / 2**20
@@ -52,10 +52,6 @@ def _peer(program: Path, clip: Path) -> list[str]:
     """basic-pitch refuses to overwrite, so each run gets a folder of its own."""
     fresh = 'folder=$(mktemp -d -p "$2") && "$0" --model-serialization onnx "$folder" "$1"'
     return ["bash", "-c", fresh, str(program), str(clip), str(clip.parent)]
-
-
-def _show(name: str, cost: Cost) -> None:
-    print(f"{name:20} {cost.wall_s:7.2f} s wall {cost.cpu_s:7.2f} s cpu {cost.peak_mib:6.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":
