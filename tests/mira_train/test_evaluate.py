@@ -120,9 +120,10 @@ def test_scores_go_to_the_csv_and_onto_the_card(model: Path, tmp_path: Path) -> 
     assert read_card(model).scores == {"dev": {"f": 0.25}}
 
 
-def test_a_task_without_evaluation_says_so(model: Path) -> None:
+def test_a_task_without_evaluation_says_so(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mira_train.evaluate._beside", lambda training, name: None)
     with pytest.raises(UsageError, match="no evaluation"):
-        evaluate("cover", ["x"], model)
+        evaluate("mpe", ["x"], model)
 
 
 @pytest.mark.parametrize(("found", "expected"), [((60.0,), 1.0), ((61.0,), 0.0)])
@@ -151,6 +152,7 @@ def test_tuning_finds_the_thresholds_that_score_best_and_stamps_them(model: Path
     assert read_card(mine).defaults == found
 
 
-def test_a_task_without_anything_to_tune_says_so(tmp_path: Path) -> None:
+def test_a_task_without_anything_to_tune_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mira_train.evaluate._beside", lambda training, name: None)
     with pytest.raises(UsageError, match="nothing to tune"):
-        tune("cover", [str(tmp_path)], tmp_path / "m.onnx")
+        tune("mpe", [str(tmp_path)], tmp_path / "m.onnx")
