@@ -33,7 +33,9 @@ def test_silence_has_a_vector_of_nothing() -> None:
 
 
 def test_mean_and_spread_of_the_card_are_taken_off() -> None:
-    made = decode_embedding(heard(np.full((2, 2), 3.0), centre=[3.0, 1.0], spread=[1.0, 2.0]), EmbedSettings())
+    made = decode_embedding(
+        heard(np.full((2, 2), 3.0), centre=[3.0, 1.0], spread=[1.0, 2.0]), EmbedSettings()
+    )
     assert made.vector == pytest.approx([0.0, 1.0])
 
 
