@@ -22,7 +22,7 @@ PACKAGES = {
 
 HEAVY = ("faiss", "matplotlib", "numpy", "onnxruntime", "scipy", "soundfile", "torch")
 LONGEST = 600
-BINARY = {".ogg", ".onnx", ".safetensors"}
+BINARY = {".ogg", ".onnx", ".safetensors", ".webp"}
 
 
 def modules_of(package: str) -> dict[str, Path]:

@@ -266,10 +266,9 @@ def _covers(studio: Studio, request: Request, body: Any) -> Any:
     """Matches whose recordings are in the library from then on, so that the page can play them."""
     found = []
     for match in studio.covers.query(_track(studio, request)):
-        known = {key: match.get(key) for key in ("score", "probability", "transposition", "spans")}
-        path = match.get("path")
-        if isinstance(path, str) and Path(path).is_file():
-            found.append(known | _shown(studio.library.add(path)))
+        path = match.pop("path")
+        if Path(path).is_file():
+            found.append(match | _shown(studio.library.add(path)))
     return found
 
 

@@ -24,7 +24,9 @@ class Covers:
         return any("cover-index" in info.commands for info in load_plugins().infos if not info.error)
 
     def query(self, track: Track) -> list[dict[str, Any]]:
-        """Matches of a recording, best first: path, score, probability, transposition, spans.
+        """Matches of a recording, best first: path, score, probability, transposition, and spans.
+
+        A span is start and end in this recording, then start and end in the other, in seconds.
 
         Raises
         ------
@@ -37,6 +39,11 @@ class Covers:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
             raise MiraError(said[-1].removeprefix("mira: "))
         try:
-            return list(json.loads(done.stdout.splitlines()[0])["matches"])
+            return [_plain(match) for match in json.loads(done.stdout.splitlines()[0])["matches"]]
         except (ValueError, KeyError, IndexError, TypeError):
             raise MiraError("mira cover-index query --json gave no matches that can be read") from None
+
+
+def _plain(match: dict[str, Any]) -> dict[str, Any]:
+    spans = [[float(s) for s in (*span["query"], *span["match"])] for span in match["spans"]]
+    return {key: match[key] for key in ("path", "score", "probability", "transposition")} | {"spans": spans}

@@ -137,7 +137,8 @@ def mira_commands(app: typer.Typer) -> None:
 def _query(path: str, json: bool = False) -> None:
     if "HUM_COVER" not in os.environ:
         raise mira.MiraError("there is no index yet; make one: mira cover-index build FOLDER")
-    spans = [[0.0, 10.0, 5.0, 15.0], [20.0, 30.0, 1.0, 3.0]]
+    places = [([0.0, 10.0], [5.0, 15.0]), ([20.0, 30.0], [1.0, 3.0])]
+    spans = [{"query": ours, "match": theirs, "faster_percent": 0.0} for ours, theirs in places]
     near = {
         "path": os.environ["HUM_COVER"],
         "score": 1.5,

@@ -149,7 +149,8 @@ export class TagLane extends Lane {
       time_s.forEach((start, i) => {
         if (start + step < this.time.start || start - step > this.time.end) return;
         context.globalAlpha = timeline[i][k];
-        context.fillRect(this.time.x(start - step / 2), 16 * row + 1, Math.ceil(step * this.time.scale), 14);
+        const left = Math.round(this.time.x(start - step / 2)), right = Math.round(this.time.x(start + step / 2));
+        context.fillRect(left, 16 * row + 1, right - left, 14);
       });
     });
     context.globalAlpha = 1;

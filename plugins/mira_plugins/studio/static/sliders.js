@@ -2,6 +2,7 @@
 
 import { ask } from "./api.js";
 import { el } from "./dom.js";
+import { tagBars } from "./lanes.js";
 
 const STILL = 300; // milliseconds after which a slider has come to rest
 
@@ -11,6 +12,7 @@ export class Sliders {
     this.doc = doc;
     this.onListen = onListen;
     this.controls = new Map();
+    this.bars = el("div");
     this.hint = el("p", { class: "hint", role: "status" });
     this.problem = el("p", { class: "hint problem" });
     this.over = el("button", { type: "button", text: "Save over it", hidden: true, on: { click: () => doc.saveOver() } });
@@ -21,7 +23,7 @@ export class Sliders {
       ...doc.task.settings.map((setting) => this.control(setting)),
       el("div", { class: "export" }, this.defaults, this.heard),
       this.hint, this.problem, this.over,
-      this.exporting());
+      this.exporting(), this.bars);
     this.update();
   }
 
@@ -114,6 +116,7 @@ export class Sliders {
     this.hint.textContent = doc.edited ? "Edited by hand: the sliders rest, so that they cannot undo your work." : "";
     this.problem.textContent = doc.problem;
     this.over.hidden = !doc.conflict;
+    if (doc.task.kind === "tags") this.bars.replaceChildren(...tagBars(doc.result));
   }
 
   async export(format) {

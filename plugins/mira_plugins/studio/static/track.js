@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { CoverPanel } from "./covers.js";
 import { Doc } from "./doc.js";
 import { banner, el, say } from "./dom.js";
-import { laneOf, tagBars } from "./lanes.js";
+import { laneOf } from "./lanes.js";
 import { Overview, Ruler } from "./overview.js";
 import { Player } from "./player.js";
 import { Roll } from "./roll.js";
@@ -66,7 +66,7 @@ export class TrackView {
     this.stack.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.side.append(this.hinted);
     if (this.studio.covers) this.side.append(new CoverPanel(this).node);
-    await this.fill(this.track);
+    await this.refill();
     const heard = new Set(this.docs.map((doc) => doc.task.name));
     if (!this.spectrogram || this.studio.usual.some((name) => !heard.has(name))) {
       this.job = (await ask(`tracks/${this.id}/listen`, { method: "POST", body: { first: true } })).job;
@@ -75,8 +75,8 @@ export class TrackView {
   }
 
   /** Take whatever is there by now: picture, results, edits. */
-  async fill(known) {
-    const track = known ?? (await ask(`tracks/${this.id}`));
+  async fill() {
+    const track = await ask(`tracks/${this.id}`);
     if (track.content !== this.track.content) {
       this.warn("The recording has changed since it was opened: reload this page.");
       return;
@@ -101,7 +101,6 @@ export class TrackView {
     const sliders = new Sliders(doc, (quiet) => this.listenFor(quiet));
     this.sliders.set(doc, sliders);
     this.side.append(sliders.node);
-    if (task.kind === "tags") sliders.node.append(...tagBars(doc.result));
     this.makeLane(doc);
     this.changed(doc);
   }
@@ -135,13 +134,14 @@ export class TrackView {
 
   /** A doc has changed: by a slider, an edit, or because it was saved. */
   changed(doc) {
+    if (!this.docs.includes(doc)) return; // still loading
     this.sliders.get(doc)?.update();
     const lane = this.lanes.find((one) => one.ofDoc === doc);
     if (lane?.chosen instanceof Set) {
       const there = new Set(doc.items);
       lane.chosen = new Set([...lane.chosen].filter((note) => there.has(note)));
     }
-    if (lane && !doc.form && lane.of !== doc.result) this.remakeLane(lane, doc);
+    if (!doc.form && lane?.of !== doc.result) this.remakeLane(lane, doc);
     if (doc.task.kind === "notes") this.player.setNotes(doc.items);
     if (doc.task.kind === "chords") this.player.setChords(doc.items);
     const steps = doc.past.length;
@@ -151,14 +151,13 @@ export class TrackView {
     this.restale();
   }
 
-  /** Lanes of types that nobody edits are made anew of a new result. */
+  /** Lanes of types that nobody edits are made anew of a new result, which may have none, as tags. */
   remakeLane(lane, doc) {
-    const Kind = laneOf(doc);
-    const fresh = new Kind(this, doc, doc.task.command);
-    fresh.ofDoc = doc;
-    fresh.of = doc.result;
-    this.lanes[this.lanes.indexOf(lane)] = fresh;
-    lane.node.replaceWith(fresh.node);
+    if (lane) {
+      this.lanes.splice(this.lanes.indexOf(lane), 1);
+      lane.node.remove();
+    }
+    this.makeLane(doc);
   }
 
   saved() {
@@ -201,7 +200,10 @@ export class TrackView {
         el("span", { text: now.state === "running" ? "Listening…" : "Waiting for its turn…" }),
         el("progress", { max: 1, value: now.progress, "aria-label": "progress" }),
         el("button", { type: "button", text: "Cancel", on: { click: cancel } }));
-      if (now.progress > 0.3 && !this.spectrogram && this.time) this.refill();
+      if (now.progress > 0.3 && !this.peeked && this.time) {
+        this.peeked = true; // by now there is a picture to look at
+        this.refill();
+      }
     } else if (failed) {
       this.waiting.replaceChildren(el("span", { class: "problem", text: failed.error }));
     }
@@ -215,12 +217,11 @@ export class TrackView {
     }
   }
 
-  /** Fill, one call at a time. */
-  async refill() {
-    if (this.filling) return this.filling.then(() => this.fill());
-    this.filling = this.fill().catch((error) => this.warn(error.message));
-    await this.filling;
-    this.filling = null;
+  /** Fill, one call after the other: two at once would show everything twice. */
+  refill() {
+    const again = () => this.fill().catch((error) => this.warn(error.message));
+    this.filling = (this.filling ?? Promise.resolve()).then(again);
+    return this.filling;
   }
 
   reconnect() {
