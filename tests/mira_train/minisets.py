@@ -48,7 +48,7 @@ def gtzan() -> Iterator[Entry]:
 
 
 def mtt() -> Iterator[Entry]:
-    for i in range(12):
+    for i in range(8):
         tags = sorted({MTT_TAGS[i % 5], MTT_TAGS[7 + i % 3]})
         about = {"artist": [Atom(f"artist {i // 2}")], "tag": [Atom(tag) for tag in tags]}
         yield {FILEPATH: [Atom(f"{i % 4}+++clip{i}.wav")], **about}, tone(45 + 3 * i, 2.8)
