@@ -59,16 +59,26 @@ export class Roll extends Lane {
     this.grid(context, height);
     const thick = Math.max(row - 1, 2);
     const curves = this.time.scale > 60 && row >= 4;
+    // Notes of one shade together: with ten thousand on screen, to change the colour is what takes the time.
+    const shades = new Map();
     for (const note of this.visible()) {
-      const x = this.time.x(note.start), long = Math.max((note.end - note.start) * this.time.scale, 1);
-      const top = this.y(note.pitch) - thick / 2;
-      context.fillStyle = shade(note);
-      context.fillRect(x, top, long, thick);
-      if (this.chosen.has(note)) {
-        context.strokeStyle = colours.chosen;
-        context.lineWidth = 2;
-        context.strokeRect(x - 1, top - 1, long + 2, thick + 2);
-      }
+      const key = shadeOf(note);
+      if (shades.has(key)) shades.get(key).push(note);
+      else shades.set(key, [note]);
+    }
+    const box = ({ start, end, pitch }) => {
+      const long = Math.max((end - start) * this.time.scale, 1);
+      return [this.time.x(start), height - (pitch - LOWEST + 0.5) * row - thick / 2, long, thick];
+    };
+    for (const [key, notes] of shades) {
+      context.fillStyle = shade(key);
+      for (const note of notes) context.fillRect(...box(note));
+    }
+    context.strokeStyle = colours.chosen;
+    context.lineWidth = 2;
+    for (const note of this.chosen) {
+      const [x, top, long, thick] = box(note);
+      context.strokeRect(x - 1, top - 1, long + 2, thick + 2);
     }
     if (curves) this.paintBends(context);
     this.paintKeys(row);
@@ -264,15 +274,13 @@ function describe(note) {
   return `${noteName(note.pitch)} at ${note.start.toFixed(2)} s, ${(note.end - note.start).toFixed(2)} s long, velocity ${note.velocity}, ${sure} % sure`;
 }
 
-// Louder notes are stronger in colour, surer ones less transparent.
-const cache = new Map();
+// Louder notes are stronger in colour, surer ones less transparent; eight steps of each.
+function shadeOf(note) {
+  return Math.min(note.velocity >> 4, 7) * 8 + Math.min(Math.floor(note.confidence * 8), 7);
+}
 
-function shade(note) {
-  const loud = Math.min(note.velocity >> 4, 7), sure = Math.min(Math.floor(note.confidence * 8), 7);
-  const key = (isLight() ? 64 : 0) + loud * 8 + sure;
-  if (!cache.has(key)) {
-    const light = isLight() ? 44 - 3.2 * loud : 42 + 4.2 * loud;
-    cache.set(key, `hsl(171 ${isLight() ? 80 : 66}% ${light}% / ${0.45 + 0.075 * sure})`);
-  }
-  return cache.get(key);
+function shade(key) {
+  const loud = key >> 3, sure = key & 7;
+  const light = isLight() ? 44 - 3.2 * loud : 42 + 4.2 * loud;
+  return `hsl(171 ${isLight() ? 80 : 66}% ${light}% / ${0.45 + 0.075 * sure})`;
 }

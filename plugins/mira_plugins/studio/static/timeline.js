@@ -53,6 +53,9 @@ export class Timeline {
   /** Let the screen begin at a second, as far as there is music. */
   show(start) {
     this.start = Math.min(Math.max(start, 0), Math.max(this.duration - this.width / this.scale, 0));
+    const shown = `${this.start} ${this.scale} ${this.width}`;
+    if (shown === this.shown) return;
+    this.shown = shown;
     for (const listener of this.listeners) listener();
   }
 
