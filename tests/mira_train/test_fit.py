@@ -196,7 +196,7 @@ def test_two_processes_train_on_one_split_and_score_nothing_twice(place: Path) -
         "OMP_NUM_THREADS": "1",
         "GLOO_SOCKET_IFNAME": "lo",
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stderr
     train(place, "one", "training.epochs=2")
     assert Split.load(place / "two" / runs.SPLIT) == Split.load(place / "one" / runs.SPLIT)
