@@ -32,6 +32,6 @@ def decode_embedding(activations: Activations, settings: EmbedSettings) -> Embed
     return Embedding(
         activations.duration_s,
         vector=vector.astype(np.float32),
-        time_s=np.arange(kept) * activations.hop_s,
+        time_s=np.arange(kept, dtype=float) * activations.hop_s,
         sequence=steps[:kept].astype(np.float32),
     )

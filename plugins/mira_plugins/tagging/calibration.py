@@ -44,7 +44,8 @@ def heard(net: TagNet, data: TagData) -> Iterator[tuple[Array, Array, Array, Arr
 
 def genre_factor(logits: Array, truth: NDArray[np.int64]) -> float:
     """Factor of the logits (clip, genre) at which the true genres are likeliest."""
-    return float(min(FACTORS, key=lambda f: genre_loss(f * logits, truth)))
+    factors: list[float] = FACTORS.tolist()
+    return min(factors, key=lambda f: genre_loss(f * logits, truth))
 
 
 def genre_loss(logits: Array, truth: NDArray[np.int64]) -> float:

@@ -81,7 +81,7 @@ def decode_tags(activations: Activations, settings: TagSettings) -> Tags:
         instruments=_chosen((*INSTRUMENTS, VOICE), chances, settings),
         families=_chosen(tuple(FAMILIES), chances, settings),
         own=own or None,
-        time_s=np.arange(len(logits)) * activations.hop_s if settings.timeline else None,
+        time_s=np.arange(len(logits), dtype=float) * activations.hop_s if settings.timeline else None,
         tags=tuple(TAGS[i] for i in _SHOWN) if settings.timeline else None,
         timeline=timeline,
         vector=vector.astype(np.float32),
