@@ -142,7 +142,7 @@ def stretched(frames: Floats, ratio: float) -> Floats:
     place = np.linspace(0, len(frames) - 1, count)
     below = np.minimum(place.astype(int), len(frames) - 2)
     share = (place - below)[:, None].astype(np.float32)
-    return frames[below] * (1 - share) + frames[below + 1] * share
+    return (frames[below] * (1 - share) + frames[below + 1] * share).astype(np.float32)
 
 
 def recurrences(query: Floats, candidates: Floats, lengths: NDArray[np.int64]) -> Bools:

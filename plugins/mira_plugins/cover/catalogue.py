@@ -182,15 +182,14 @@ class Catalogue:
         return self._checked(row) if row else None
 
     def _checked(self, row: tuple[Any, ...]) -> Entry:
+        number, path, content, size, mtime_ns, duration_s, packed, checksum = row
         try:
-            number, path, content, size, mtime_ns, duration_s, packed, checksum = row
             entry = Entry(os.fsdecode(path), content, size, mtime_ns, duration_s, packed, number)
-            sound = entry.checksum == checksum
         except (TypeError, ValueError, AttributeError):
-            sound = False
-        if not sound:
+            entry = None
+        if entry is None or entry.checksum != checksum:
             raise DataError(
-                f"{printable(str(self.path))}: track {row[0]} is damaged; build again from the same folders, "
+                f"{printable(str(self.path))}: track {number} is damaged; build again from the same folders, "
                 "which mends it"
             )
         return entry

@@ -35,9 +35,9 @@ from mira_plugins.cover.versions import CORPORA, Version, version, works
 
 Floats = NDArray[np.float32]
 FRAME_S: Final = POOLED * 2048 / 44100
-WORKS: Final = 800
+WORKS: Final = 500
 """Works to learn from at most."""
-VALID_WORKS: Final = 100
+VALID_WORKS: Final = 80
 _LEAST: Final = 0.6
 """Share of a patch that an example fills at least."""
 _LEAK: Final = ((7, 0.25), (4, 0.12), (10, 0.06))
@@ -51,8 +51,11 @@ SHARES: Final = {"notes": 0.6, "renderings": 0.3, "songs": 0.1}
 class Work(Protocol):
     """Something that can be had in several versions; ``weight`` says how often within its kind."""
 
-    weight: float
-    kind: str
+    @property
+    def weight(self) -> float: ...
+
+    @property
+    def kind(self) -> str: ...
 
     def view(self, number: int, length_s: float, rng: Generator) -> Floats:
         """Pitch classes of one version, shape (frame, 12)."""
@@ -209,7 +212,7 @@ class VersionData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """All works, each with two of its ``group`` versions side by side."""
-        data = self._dataset(self._chosen("train", WORKS))
+        data = self.versions("train", WORKS)
         group, count = self.recipe.data.group, len(data.works)
 
         def order(rng: Generator) -> Sequence[int]:
@@ -223,22 +226,19 @@ class VersionData(lightning.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """All versions."""
-        data = self._dataset(self._chosen("valid", VALID_WORKS))
+        data = self.versions("valid", VALID_WORKS)
         return self._loader(data, lambda rng: range(len(data)), even=False)
 
-    def _chosen(self, part: str, count: int) -> list[str]:
+    def versions(self, part: str, count: int) -> Versions:
         """Works of a part, drawn by :data:`SHARES`; the same for the same seed."""
         names = getattr(self.split, part)
         if len(names) < 2:
             raise DataError(f"split: its part '{part}' has fewer than two works; add some")
-        chances = _chances({name: self.works[name] for name in names})
-        rng = np.random.default_rng(self.recipe.training.seed)
-        some = rng.choice(len(names), min(count, len(names)), replace=False, p=chances)
-        return [names[i] for i in sorted(some)]
-
-    def _dataset(self, names: Sequence[str]) -> Versions:
         told = self.recipe
-        chosen = {name: self.works[name] for name in names}
+        chances = _chances({name: self.works[name] for name in names})
+        rng = np.random.default_rng(told.training.seed)
+        some = rng.choice(len(names), min(count, len(names)), replace=False, p=chances)
+        chosen = {names[i]: self.works[names[i]] for i in sorted(some)}
         bank = Bank(int(told.network.options["each"]))
         return Versions(chosen, told.data.group, told.data.patch, told.training.seed, bank)
 
@@ -258,7 +258,7 @@ class VersionData(lightning.LightningDataModule):
         )
 
 
-def _read(folder: Path) -> tuple[dict[str, Work], str]:
+def _read(folder: Path) -> tuple[Mapping[str, Work], str]:
     """Works of a folder, and what its owners allow."""
     if is_billboard(folder):
         songs = read_folds(folder, FOLDS)

@@ -5,7 +5,7 @@ kernel twelve high fits at twelve heights, one a transposition. Different from t
 learned but drawn, short progressions of chords and notes (random kernels serve time series well: Dempster
 et al., ROCKET, 2020). How strongly each is there, in the mean and at most, is pooled over time for each
 transposition apart; of a Fourier transform over the transpositions only the magnitudes are kept, which
-forgets the key of the recording as a whole. What is learned is the head; so training takes minutes.
+forgets the key of the recording as a whole. What is learned is one linear layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn import functional as F
 LENGTHS: Final = (4, 8, 16)
 """Frames of the kernels, 2 to 7 s."""
 _SOUNDS: Final = ((0, 4, 7), (0, 3, 7), (0,), (0,), (0, 7), (0, 4), (0, 3))
-_FAINT: Final = 0.35
+_FAINT: Final = 0.1
 """Similarity that counts for nothing."""
 
 
@@ -56,41 +56,26 @@ class Bank(nn.Module):
         return torch.sqrt(turned + 1e-8).flatten(1)
 
 
-class Head(nn.Module):
-    """Features of the bank -> vectors of length 1."""
-
-    def __init__(self, features: int, hidden: int, dimension: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.BatchNorm1d(features, affine=False),
-            nn.Dropout(0.2),
-            nn.Linear(features, hidden),
-            nn.BatchNorm1d(hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, dimension, bias=False),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, feature) -> (batch, dimension)."""
-        return F.normalize(self.layers(x), dim=1)
-
-
 class CoverNet(nn.Module):
     """Pitch classes (batch, 12, frame) -> vectors of length 1 (batch, dimension)."""
 
-    def __init__(self, each: int, hidden: int, dimension: int) -> None:
+    def __init__(self, each: int, dimension: int) -> None:
         super().__init__()
         self.bank = Bank(each)
-        self.head = Head(self.bank.features, hidden, dimension)
+        self.head = nn.Linear(self.bank.features, dimension, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return self.head(self.bank(x))
+        return self.project(self.bank(x))
+
+    def project(self, features: Tensor) -> Tensor:
+        """(batch, feature) -> (batch, dimension)."""
+        return F.normalize(self.head(features), dim=1)
 
 
-def cover_net(each: int = 64, hidden: int = 256, dimension: int = 128) -> CoverNet:
+def cover_net(each: int = 64, dimension: int = 128) -> CoverNet:
     """The network of a recipe."""
-    return CoverNet(each, hidden, dimension)
+    return CoverNet(each, dimension)
 
 
 def _progression(length: int, rng: np.random.Generator) -> np.ndarray:

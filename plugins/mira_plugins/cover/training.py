@@ -123,7 +123,7 @@ class CoverLearner(Learner):
 
 
 class VersionLearner(AveragedLearner):
-    """CoverNet's head, under a one-cycle schedule; the average of its weights is what is validated and kept.
+    """CoverNet's linear layer, under a one-cycle schedule; the average of its weights is what is kept.
 
     The loss is ``nt_xent`` over pairs of versions, or ``triplet``.
     """
@@ -136,7 +136,7 @@ class VersionLearner(AveragedLearner):
 
     def forward(self, x: Tensor, share: Tensor | None = None) -> Tensor:
         """Features of the bank -> vectors of length 1."""
-        return self.net.head(x)
+        return self.net.project(x)
 
     def training_step(self, batch: Mapping[str, Tensor], index: int) -> Tensor:
         """Loss of a batch."""

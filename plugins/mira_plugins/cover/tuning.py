@@ -22,7 +22,7 @@ from mira_plugins.cover.alignment import align
 from mira_plugins.cover.fingerprint import pitch_classes, print_of_frames
 from mira_plugins.cover.search import similarity
 
-WEIGHTS: Final = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
+WEIGHTS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0)
 """Weights of the vectors that are tried."""
 _PRIOR = 1e-3
 """Share of versions among the tracks of a collection that an answer is made for."""

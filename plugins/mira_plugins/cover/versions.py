@@ -110,7 +110,8 @@ def bass(parts: Sequence[Part]) -> Part:
     ]
     slots = np.floor(every[0] / 0.5).astype(int)
     rows = [int(np.flatnonzero(slots == s)[np.argmin(every[2][slots == s])]) for s in np.unique(slots)]
-    return Part(*(column[rows] for column in every), name="bass")
+    start_s, end_s, pitch, velocity = (column[rows] for column in every)
+    return Part(start_s, end_s, pitch, velocity, name="bass")
 
 
 def harmonised(tune: Part, rng: Generator) -> Part:

@@ -19,7 +19,7 @@ def collection(tmp_path: Path) -> Path:
             frames = music(i)
             if i == 1:
                 frames = np.roll(np.concatenate([music(99, 20), music(0)[:90]]), 3, axis=1)
-            index.catalogue.put(entry(f"/music/{i}.wav", frames, i))
+            index.catalogue.put(entry(f"/music/{i}.wav", frames))
         index.sync()
     return folder
 
