@@ -31,7 +31,7 @@ SHARD: Final = 1_000_000
 """Vectors of the largest shard."""
 LIST: Final = "shards.json"
 FAISS: Final = "search.faiss"
-_PROBED = 48
+_PROBED = 160
 _RERANKED = 20
 """How many times as many candidates are ranked by their exact vectors as are asked for."""
 _TRAINED_ON = 64
