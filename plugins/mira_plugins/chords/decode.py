@@ -47,7 +47,7 @@ class Weights:
     """
 
     frame: float = 0.55
-    change: float = 1.0
+    change: float = 2.0
     inversion: float = 0.0
     temperature: float = 1.0
 
