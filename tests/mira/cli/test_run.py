@@ -22,7 +22,7 @@ def test_one_file_without_output_is_printed_as_text(command: Command, music: Pat
     assert (code, err) == (0, "")
     assert out.splitlines()[0].startswith("start_s,")
     assert len(out.splitlines()) == 2
-    code, out, _ = command("feel", "music/a.wav")
+    code, out, _ = command("feel", "music/a.wav", "--format", "json")
     assert json.loads(out)["kind"] == "tags"
 
 
