@@ -103,7 +103,7 @@ def test_commands_in_examples_exist(page: Path) -> None:
     ]
     lines += re.findall(r"^    (mira .+)$", text, re.MULTILINE)
     for line in lines:
-        for part in re.split(r"&&|\|", line):
+        for part in re.split(r"(?:&&|\|)\s*(?=mira )", line):
             words = shlex.split(part, comments=True) if part.strip().startswith("mira ") else []
             if len(words) > 1 and not words[1].startswith("-"):
                 assert words[1] in known, f"{line}: there is no command '{words[1]}'"
