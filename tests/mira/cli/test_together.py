@@ -40,7 +40,8 @@ def mira_writers():
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MIRA_DISABLE", "tagging")  # its listing would be as good as ours
     install_plugin(tmp_path / "plugins", TOGETHER)
     (tmp_path / "music").mkdir()
     for name in ("a", "b"):
