@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import PLUGIN, install_plugin, mira, recording
+from fakes import PLUGIN, environment, install_plugin, mira, recording
 
 TOGETHER = (
     PLUGIN.replace('needs=("fake",))', 'needs=("fake",), together=Count)')
@@ -40,8 +40,7 @@ def mira_writers():
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MIRA_DISABLE", "tagging")  # its listing would be as good as ours
+def place(tmp_path: Path) -> Path:
     install_plugin(tmp_path / "plugins", TOGETHER)
     (tmp_path / "music").mkdir()
     for name in ("a", "b"):
@@ -51,7 +50,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(place: Path, *arguments: str) -> tuple[int, str, str]:
-    done = mira(place / "plugins", *arguments, cwd=place)
+    # without the plugin whose listing would be as good as this one
+    alone = environment(place / "plugins") | {"MIRA_DISABLE": "tagging"}
+    done = mira(place / "plugins", *arguments, cwd=place, env=alone)
     return done.returncode, done.stdout, done.stderr
 
 
