@@ -96,16 +96,21 @@ def test_folder_in_its_place_is_one_warning(tmp_path: Path, warnings: list[str])
     assert len(warnings) == 1
 
 
-def test_two_processes_write_at_once(store: Store, warnings: list[str]) -> None:
+def test_processes_open_a_new_store_at_once(store: Store, warnings: list[str], tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from mira.store import Store\n"
-        "s = Store(Path(sys.argv[1]), sys.exit)\n"
-        "for i in range(100): s.put(f'{sys.argv[2]}{i}', 'c', 't', {'i': i})\n"
+        "import sys, time; from pathlib import Path; from mira.store import Store\n"
+        "import sqlite3; s = Store(Path(sys.argv[1]), sys.exit); print('ready', flush=True)\n"
+        "while not Path(sys.argv[2]).exists(): pass\n"
+        "for i in range(40): s.put(f'{sys.argv[3]}{i}', 'c', 't', {'i': i})\n"
     )
-    args = [sys.executable, "-c", code, str(store.path)]
-    writers = [subprocess.Popen([*args, name]) for name in "ab"]
-    assert [w.wait(120) for w in writers] == [0, 0]
-    assert all(store.get(f"{name}{i}") == {"i": i} for name in "ab" for i in range(100))
+    begin = tmp_path / "begin"
+    args = [sys.executable, "-c", code, str(store.path), str(begin)]
+    writers = [subprocess.Popen([*args, name], stdout=subprocess.PIPE) for name in "abcd"]
+    for writer in writers:
+        assert writer.stdout and writer.stdout.readline()
+    begin.touch()
+    assert [w.wait(120) for w in writers] == [0] * 4
+    assert all(store.get(f"{name}{i}") == {"i": i} for name in "abcd" for i in range(40))
     assert not warnings
 
 
