@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from mira.hooks import hookimpl
 from mira.results import Result, Tags
 from mira.task import Activations, Task, setting
 from mira.writers import Writer
 
 _FOLDER = Path(__file__).parent
+
+
+_PATHS = Annotated[list[str], typer.Argument(metavar="PATH", help="Files, folders, patterns or playlists.")]
+_FORCE = Annotated[bool, typer.Option("--force", help="Write; without it only say what would be written.")]
 
 
 @dataclass(frozen=True)
@@ -83,3 +89,15 @@ def mira_writers() -> Iterable[Writer]:
 @hookimpl
 def mira_recipes() -> Path:
     return _FOLDER / "recipes"
+
+
+@hookimpl
+def mira_commands(app: typer.Typer) -> None:
+    """Add ``mira restore-tags``."""
+    app.command("restore-tags", help="Put back the metadata that mira tag --write-tags replaced.")(_restore)
+
+
+def _restore(paths: _PATHS, force: _FORCE = False) -> None:
+    from mira_plugins.tagging.restoring import restore
+
+    raise typer.Exit(restore(paths, force=force))

@@ -16,6 +16,8 @@ from mira.writers.text import printable
 
 INSTALL = "--write-tags needs mutagen: pip install 'mira-audio[tags]'"
 FIELDS = ("genre", "comment")
+_FRAMES = {"genre": "TCON", "comment": "COMM::eng"}
+"""Keys in ID3; the comment is the English one without a description."""
 SURE = 0.5
 """Probability from which on a tag is written."""
 
@@ -63,8 +65,12 @@ def plan(path: str, tags: Tags) -> Change:
     OutputError
         If the file has no metadata that can be written.
     """
+    return changed(path, wanted(tags))
+
+
+def changed(path: str, new: Mapping[str, list[str]]) -> Change:
+    """The change that gives a file these values; no values take a field away. Raises as :func:`plan`."""
     opened = _open(path)
-    new = wanted(tags)
     return Change(os.path.abspath(path), {field: opened.get(field) for field in new}, new)
 
 
@@ -84,12 +90,17 @@ def write(changes: Sequence[Change], backup: Path) -> list[str]:
     return failed
 
 
-def backup_path() -> Path:
-    """Where old values are kept, a file each time."""
+def backups() -> Path:
+    """Folder of the old values, a file each time; the names sort by time."""
     from platformdirs import user_data_path
 
+    return user_data_path("mira") / "old-tags"
+
+
+def backup_path() -> Path:
+    """Where old values are kept this time."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")
-    return user_data_path("mira") / "old-tags" / f"{stamp}.jsonl"
+    return backups() / f"{stamp}.jsonl"
 
 
 def _write_one(change: Change) -> None:
@@ -111,21 +122,28 @@ class _File:
     def get(self, field: str) -> list[str]:
         """Values of a field."""
         if self._frames:
-            key = {"genre": "TCON", "comment": "COMM"}[field]
-            return [str(text) for frame in self._file.tags.getall(key) for text in frame.text]
+            return [str(text) for frame in self._file.tags.getall(_FRAMES[field]) for text in frame.text]
         return [str(value) for value in self._file.tags.get(self._key(field), [])]
 
     def set(self, field: str, values: list[str]) -> None:
-        """Replace a field; comments in other languages or of other kinds stay."""
+        """Replace a field, or take it away; comments in other languages or of other kinds stay."""
+        tags = self._file.tags
         if not self._frames:
-            self._file.tags[self._key(field)] = values
+            key = self._key(field)
+            if values:
+                tags[key] = values
+            elif key in tags:
+                del tags[key]
             return
         from mutagen.id3 import COMM, TCON
 
-        if field == "genre":
-            self._file.tags.setall("TCON", [TCON(encoding=3, text=values)])
-        else:
-            self._file.tags.add(COMM(encoding=3, lang="eng", desc="", text=values))
+        tags.delall(_FRAMES[field])
+        if values:
+            tags.add(
+                TCON(encoding=3, text=values)
+                if field == "genre"
+                else COMM(encoding=3, lang="eng", desc="", text=values)
+            )
 
     def save(self) -> None:
         """Write the file's metadata."""
