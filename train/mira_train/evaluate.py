@@ -1,7 +1,9 @@
 """Scores of a model file: from audio through onnxruntime to results, recording by recording.
 
 A plugin's module ``evaluation.py`` says what its task's recordings with known answers are, how they are
-scored, and what can be drawn (:class:`EvaluationModule`). Its module ``book_evaluation.py`` scores the models
+scored, and what can be drawn (:class:`EvaluationModule`). Where what one recording scores depends on all the
+others, as in a search, it has ``rows(heard, model)`` instead of ``score``; ``together(heard, model)`` adds
+scores that only all of them have. Its module ``book_evaluation.py`` scores the models
 of the book's rows, some of whose scores belong to a set as a whole (:class:`BookEvaluation`).
 """
 
@@ -220,16 +222,20 @@ def evaluate(
         raise DataError(f"{', '.join(data)}: nothing to score")
     kept = _unseen([track.place for track in tracks], path, say)
     tracks = [track for track in tracks if track.place in kept]
-    rows, kept_heard, together = [], [], getattr(module, "together", None)
+    rows: list[Row] = []
+    kept_heard, together, ranked = [], getattr(module, "together", None), getattr(module, "rows", None)
     for i, track in enumerate(tracks):
         activations = track.heard_by(listener)
-        rows.append(Row(track.name, track.family, module.score(track, listener, activations)))
-        if together is not None:
+        if ranked is None:
+            rows.append(Row(track.name, track.family, module.score(track, listener, activations)))
+        if together is not None or ranked is not None:
             kept_heard.append((track, activations))
         if (i + 1) % 20 == 0:
             say(f"{i + 1} of {len(tracks)} recordings")
     if plots is not None:
         module.draw(((t, t.heard_by(listener)) for t in tracks), path, plots)
+    if ranked is not None:
+        rows = ranked(kept_heard, listener)
     joint = together(kept_heard, listener) if together is not None else {}
     return Report(training.task, listener.identity, tuple(data), tuple(rows), joint)
 

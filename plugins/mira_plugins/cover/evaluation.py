@@ -11,8 +11,8 @@ from mira.analysis import Model
 from mira.errors import DataError
 from mira.task import Activations
 from mira.writers.text import printable
-from mira_train.evaluate import Track
-from mira_train.metrics import Scores, ranking
+from mira_train.evaluate import Row, Track
+from mira_train.metrics import ranking
 from numpy.typing import NDArray
 
 from mira_plugins.cover import CoverPrint
@@ -39,13 +39,8 @@ def tracks(names: Sequence[str]) -> list[Track]:
     return found
 
 
-def score(track: Track, model: Model, activations: Activations) -> Scores:
-    """Nothing: what one recording scores depends on all the others."""
-    return {}
-
-
-def together(heard: Sequence[tuple[Track, Activations]], model: Model) -> Scores:
-    """Means over all recordings that have a second version.
+def rows(heard: Sequence[tuple[Track, Activations]], model: Model) -> list[Row]:
+    """Scores of each recording that has a second version.
 
     ``map``, ``mrr``, ``mr1``, ``p@1``, ``p@5``, ``p@10``, ``ndcg`` of the whole search, and ``vector_map`` of
     the vectors alone.
@@ -54,7 +49,12 @@ def together(heard: Sequence[tuple[Track, Activations]], model: Model) -> Scores
     prints = [print_of(activations, model.task.model) for _, activations in heard]
     works = [track.truth for track, _ in heard]
     best, alone = matrices(prints)
-    return {**ranking(-best, works).means(), "vector_map": ranking(-alone, works).means()["map"]}
+    scores = {**ranking(-best, works).scores, "vector_map": ranking(-alone, works).scores["map"]}
+    asked = [track for track, _ in heard if works.count(track.truth) > 1]
+    return [
+        Row(track.name, track.family, {name: float(values[i]) for name, values in scores.items()})
+        for i, track in enumerate(asked)
+    ]
 
 
 def matrices(prints: Sequence[CoverPrint]) -> tuple[Matrix, Matrix]:
