@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS tracks (
     checksum TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS tracks_content ON tracks (content);
 CREATE TABLE IF NOT EXISTS roots (path BLOB PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS stored (last INTEGER NOT NULL);
 """
 _COLUMNS = "id, path, content, size, mtime_ns, duration_s, print, checksum"
 _MANY = 500
@@ -176,6 +177,17 @@ class Catalogue:
         """Remember what it is built from."""
         rows = [(os.fsencode(path),) for path in paths]
         self._db.executemany("INSERT OR IGNORE INTO roots VALUES (?)", rows)
+
+    def stored(self) -> int:
+        """The store of vectors has all tracks up to this number."""
+        return int(self._db.execute("SELECT coalesce(max(last), -1) FROM stored").fetchone()[0])
+
+    def set_stored(self, last: int) -> None:
+        """Remember it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM stored")
+        self._db.execute("INSERT INTO stored VALUES (?)", (last,))
+        self._db.execute("COMMIT")
 
     def _one(self, where: str, value: bytes | str) -> Entry | None:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM tracks WHERE {where} LIMIT 1", (value,)).fetchone()

@@ -106,6 +106,7 @@ class Index:
                 raise DataError(f"{printable(str(folder))}: {_DAMAGED}")
             self.catalogue = Catalogue(folder)
         self._store: VectorStore | None = None
+        self._stored = -1
 
     def __enter__(self) -> Index:
         return self
@@ -121,6 +122,7 @@ class Index:
     def store(self) -> VectorStore:
         """The vectors."""
         if self._store is None:
+            self._stored = self.catalogue.stored()  # asked first: the store then never has less
             self._store = open_store(self.folder, self.manifest)
         return self._store
 
@@ -135,6 +137,8 @@ class Index:
             self.store.remove(gone)
         if len(new):
             self.store.add(new, self._vectors(new))
+        self._stored = int(wanted.max(initial=-1))
+        self.catalogue.set_stored(self._stored)
 
     def seal(self) -> None:
         """Note the SHA-256 of the catalogue, so that every changed byte is noticed."""
@@ -151,9 +155,7 @@ class Index:
     def nearest(self, vector: NDArray[np.float32], count: int) -> list[int]:
         """Numbers of the tracks whose vectors are nearest, and of all that the store does not have yet."""
         _, ids = self.store.search(vector[None], count)
-        last = int(self.store.ids().max(initial=-1)) if self._behind() else None
-        fresh = self.catalogue.ids(after=last) if last is not None else []
-        return [int(i) for i in ids[0] if i >= 0] + fresh
+        return [int(i) for i in ids[0] if i >= 0] + self.catalogue.ids(after=self._stored)
 
     def prints(self, ids: list[int]) -> Iterator[tuple[int, str, str, CoverPrint]]:
         """Number, path, content and print of tracks, as far as they are still there."""
@@ -176,7 +178,7 @@ class Index:
         return found
 
     def _behind(self) -> bool:
-        return self.store.count() != self.catalogue.count()
+        return self.store.count() != self.catalogue.count() or bool(self.catalogue.ids(after=self._stored))
 
     def _damaged_store(self) -> bool:
         try:

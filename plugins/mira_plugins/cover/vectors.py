@@ -1,9 +1,9 @@
 """Where vectors are searched: shards of files that are mapped into memory, or a vector database.
 
 A shard holds its vectors as they are (``vectors.npy``) and, once there are many, two bits a dimension of each
-in a faiss index (``search.faiss``) whose nearest are ranked again by the exact vectors. Shards never change: adding and
-removing writes new ones, and the list of shards is switched by renaming one small file, so that readers and a
-power cut find the old state or the new one.
+in a faiss index (``search.faiss``) whose nearest are ranked again by the exact vectors. Shards never change:
+adding and removing writes new ones, and the list of shards is switched by renaming one small file, so that
+readers and a power cut find the old state or the new one.
 """
 
 from __future__ import annotations

@@ -68,6 +68,14 @@ def test_tracks_that_a_killed_build_left_out_of_the_vectors_are_found(collection
         assert ask(index)[0] == "/music/late.wav"
 
 
+def test_a_track_that_a_killed_build_had_replaced_is_found(collection: Path) -> None:
+    with Index(collection) as index:
+        index.catalogue.put(entry("/music/5.wav", np.roll(music(0), 2, axis=1)))
+    with Index(collection) as again:
+        assert ask(again)[0] == "/music/5.wav"
+        assert "a build was not finished" in again.damaged()[0]
+
+
 def test_a_removed_track_is_found_no_more_even_by_an_open_reader(collection: Path) -> None:
     with Index(collection) as reader, Index(collection) as writer:
         assert ask(reader)[0] == "/music/1.wav"
