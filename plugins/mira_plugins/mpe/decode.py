@@ -1,7 +1,7 @@
-"""From activations to notes: onset peaks, then frames until they fall silent.
+"""From activations to notes: onset peaks, then the likeliest end of each.
 
-Peaks with a regressed sub-frame position follow Kong et al. 2021; ends come from frame hysteresis and the
-offset output. Plain numpy over arrays of shape (frame, 88).
+Peaks with a regressed sub-frame position follow Kong et al. 2021; ends weigh the frame and offset outputs.
+Plain numpy over arrays of shape (frame, 88).
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ LOWEST_PITCH = 21
 _KEYS_AT_ONCE = 8
 """Keys do not look at each other, so a few at a time keep an hour's arrays small."""
 
+_RARE = 0.03
+"""Probabilities count as no smaller than this, so that one sure frame does not decide."""
+_CLEAR = 0.3
+"""Sum over five frames from which on the offset output says where a note ends."""
+
 Frames = NDArray[np.float32]
 
 
@@ -38,16 +43,16 @@ class Thresholds:
     onset
         An onset is a peak over time above this.
     frame
-        A note goes on while its frame probability stays above this.
-    offset
-        An offset peak above this ends a note whose frame probability is below one half of what it was.
+        A frame above this speaks for a note going on, one below it for its end.
+    release
+        How much the offset output weighs beside the frames in where a note ends.
     sustain
         Frames above this without an onset make a note of their own.
     """
 
     onset: float = 0.4
     frame: float = 0.35
-    offset: float = 0.5
+    release: float = 6.0
     sustain: float = 0.75
 
     @classmethod
@@ -63,7 +68,7 @@ class Thresholds:
         def move(value: float) -> float:
             return value * (1 - 0.9 * by) if by > 0 else value - 0.9 * by * (1 - value)
 
-        return Thresholds(move(self.onset), move(self.frame), self.offset, move(self.sustain))
+        return Thresholds(move(self.onset), move(self.frame), self.release, move(self.sustain))
 
 
 def decode_notes(activations: Activations, settings: TranscribeSettings) -> Notes:
@@ -116,7 +121,7 @@ def _notes(activations: Activations, keys: slice, thresholds: Thresholds) -> tup
     end = _ends(frame, offset, at, key, thresholds)
     hop = activations.hop_s
     start_s = np.maximum((at + np.clip(shift[at, key], -0.5, 0.5)) * hop, 0.0)
-    end_s = np.minimum((end - 0.5) * hop, activations.duration_s)
+    end_s = np.minimum(end * hop, activations.duration_s)
     again = np.nonzero(key[1:] == key[:-1])[0]
     end_s[again] = np.minimum(end_s[again], start_s[again + 1])
     loud = np.clip(np.rint(velocity[at, key] * 127), 1, 127)
@@ -158,16 +163,34 @@ def _without_onset(
 
 def _ends(
     frame: Frames, offset: Frames, at: NDArray[np.int64], key: NDArray[np.int64], thresholds: Thresholds
-) -> NDArray[np.int64]:
-    """First frame in which each note no longer sounds."""
-    n = len(frame)
-    padded = np.pad(offset, ((1, 1), (0, 0)))
-    released = (offset > thresholds.offset) & (offset >= padded[:-2]) & (offset > padded[2:]) & (frame < 0.5)
-    silent = (frame < thresholds.frame) | released
-    index = np.where(silent, np.arange(n, dtype=np.int32)[:, None], np.int32(n))
-    following = np.minimum.accumulate(index[::-1], axis=0)[::-1]
+) -> NDArray[np.float64]:
+    """Where each note ends, in hops: the likeliest place before the next onset of its key.
+
+    The likelihood of an end multiplies the odds that every frame before it sounds with a power of the offset
+    output beside it. Where that output is clear, its centroid is the end; else the last frame's edge.
+    """
+    last = len(frame) - 1
+    odds = np.log(_odds(frame) / _odds(np.float32(thresholds.frame)))
+    padded = np.pad(offset, ((2, 2), (0, 0)))
+    released = np.max([padded[1:-3], padded[2:-2], padded[3:-1]], axis=0)
+    likely = np.cumsum(odds, axis=0, dtype=np.float64) - odds
+    likely += thresholds.release * np.log(np.maximum(released, _RARE))
     # The frames of the attack may still be below the threshold: look from the second frame after the onset.
-    return following[np.minimum(at + 2, n - 1), key]
+    first = np.minimum(at + 2, last)
+    until = np.append(np.where(key[1:] == key[:-1], at[1:], last), last)[: len(at)]
+    columns = np.ascontiguousarray(likely.T)
+    spans = zip(key, first, np.maximum(until, first) + 1)
+    end = first + np.array([columns[k, a:b].argmax() for k, a, b in spans], np.int64)
+    around = np.arange(-2, 3)[:, None]
+    near = padded[end + 2 + around, key]
+    mass = near.sum(axis=0)
+    centre = (near * around).sum(axis=0) / np.maximum(mass, _CLEAR)
+    return end.astype(np.float64) + np.where(mass > _CLEAR, centre, -0.5)
+
+
+def _odds(probability: Frames | np.float32) -> Frames | np.float32:
+    sure = np.clip(probability, _RARE, 1 - _RARE)
+    return sure / (1 - sure)
 
 
 def _one_at_a_time(columns: list[NDArray]) -> list[NDArray]:

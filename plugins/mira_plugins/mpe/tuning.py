@@ -20,7 +20,7 @@ from mira_plugins.mpe.decode import Thresholds, decode_notes
 GRID = {
     "onset": (0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8),
     "frame": (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
-    "offset": (0.2, 0.3, 0.4, 0.5, 0.7, 1.0),
+    "release": (0.0, 1.0, 2.0, 4.0, 6.0, 9.0, 12.0),
     "sustain": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 }
 """Values tried for each threshold, one threshold at a time."""

@@ -66,8 +66,17 @@ def test_an_offset_ends_a_note_whose_frames_fade() -> None:
     arrays = silence()
     play(arrays, C4, 20, 60)
     arrays["frame"][30:61, C4] = 0.45
-    arrays["offset"][45, C4] = 0.9
-    assert decoded(arrays).end_s[0] == pytest.approx(44.5 * HOP_S)
+    arrays["offset"][45, C4] = 0.6
+    arrays["offset"][46, C4] = 0.3
+    assert decoded(arrays).end_s[0] == pytest.approx((45 + 1 / 3) * HOP_S)
+
+
+def test_a_dip_of_the_frames_without_an_offset_does_not_end_a_note() -> None:
+    arrays = silence()
+    play(arrays, C4, 20, 60)
+    arrays["frame"][30:61, C4] = 0.7
+    arrays["frame"][40:43, C4] = 0.1
+    assert decoded(arrays).end_s[0] == pytest.approx(60.5 * HOP_S)
 
 
 def test_sound_without_an_attack_is_a_note_only_if_it_is_strong() -> None:
