@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import cached_property
 from importlib import import_module
 from threading import Thread
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from mira.task import make_settings
 from mira.writers import About, check_target, write_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mira.cli.options import Options
     from mira.cli.resume import Ledger
     from mira.results import Result
@@ -81,6 +84,16 @@ def _check_workers(options: Options, items: Sequence[Input]) -> None:
         raise UsageError("--jobs and --raw-rate must be at least 1")
     if options.cluster and options.jobs > 1:
         raise UsageError("use either --jobs or --cluster")
+
+
+def _identity(model: Path | None) -> dict[str, str]:
+    from mira.card import read_card
+
+    try:
+        card = read_card(model) if model is not None else None
+    except MiraError:
+        card = None
+    return {"name": card.name, "version": card.version} if card is not None else {}
 
 
 class _Run:
@@ -326,19 +339,13 @@ class _Run:
             from mira.writers.json import record
 
             given = self.settings.get(heard.task, {})
-            about = About(item.path, heard.task, self._identity(heard.task), given)
+            about = About(item.path, heard.task, self._identities[heard.task], given)
             self._print(record(None, about, heard.error))
 
-    def _identity(self, task: str) -> dict[str, str]:
-        """Name and version of a task's model, as far as they can be read."""
-        from mira.card import read_card
-
-        model = self.tasks[task].model
-        try:
-            card = read_card(model) if model is not None else None
-        except MiraError:
-            card = None
-        return {"name": card.name, "version": card.version} if card is not None else {}
+    @cached_property
+    def _identities(self) -> dict[str, dict[str, str]]:
+        """Task -> name and version of its model, as far as they can be read."""
+        return {name: _identity(task.model) for name, task in self.tasks.items()}
 
     def _print(self, values: Mapping[str, Any]) -> None:
         from mira.writers.json import dumps

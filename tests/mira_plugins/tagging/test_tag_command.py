@@ -152,6 +152,25 @@ def test_broken_files_in_a_folder_are_a_line_each(command: Command, music: Path)
     assert "broken.flac" in err and "empty.wav" in err and "Traceback" not in err
 
 
+def test_a_folder_of_ten_thousand_files_is_finished_whatever_is_broken(
+    command: Command, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "good.wav", chord(0.2, 220), RATE)
+    good = (tmp_path / "good.wav").read_bytes()
+    broken = (b"", b"no audio at all\n", good[:30], bytes(200))
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for i in range(10_000):
+        (folder / f"{i:05}.wav").write_bytes(broken[i % 4] if i % 50 else good)
+    code, out, err = command("tag", "many", "--json", "--quiet")
+    told = [json.loads(line) for line in out.splitlines()]
+    assert code == 3 and len(told) == 10_000 and "Traceback" not in err
+    assert [line["path"] for line in told if line["error"] is None] == [
+        f"many/{i:05}.wav" for i in range(0, 10_000, 50)
+    ]
+    assert len(err.splitlines()) == 9_800
+
+
 def test_a_tag_o_gram_is_drawn(command: Command, music: Path) -> None:
     code, _, _ = command("tag", "music/low0.flac", "--timeline", "--plot", "tags.png")
     assert code == 0 and Path("tags.png").read_bytes()[:4] == b"\x89PNG"
