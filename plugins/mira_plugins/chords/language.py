@@ -174,40 +174,43 @@ def best_path(
     """
     n, size = emission.shape
     ages = len(ending)
-    before = np.concatenate([np.zeros((1, size)), np.cumsum(emission, axis=0, dtype=np.float64)])
-    ends = ending.astype(np.float64)
-    ends[: shortest - 1] = -np.inf
-    more = ends[-1] - living[-2] if ages > 1 else ends[-1]  # log hazard of the last age
+    ends = ending.T.astype(np.float64)
+    ends[:, : shortest - 1] = -np.inf
+    more = ends[:, -1] - living[-2] if ages > 1 else ends[:, -1]  # log hazard of the last age
     outlives = np.log1p(-np.exp(more))
-    # entered[k]: score of entering a state at frame t - 1 - k, less the emissions before that frame.
-    entered = np.full((ages, size), -np.inf)
+    # entered[:, k]: score of entering a state in a frame whose number is k modulo ages, less the emissions
+    # before it. Tables run backwards and twice, so that a slice has the age of each column.
+    entered = np.full((size, ages), -np.inf)
+    leaving_at, living_at = (np.tile(table[:, ::-1], 2) for table in (ends, living.T.astype(np.float64)))
+    to = np.ascontiguousarray(transitions.T, np.float64)
     old, old_start = np.full(size, -np.inf), np.zeros(size, np.int64)
-    score = np.full(size, -np.log(size))
+    score, before = np.full(size, -np.log(size)), np.zeros(size)
     came_from = np.zeros((n + 1, size), np.int16)
     left_start = np.zeros((n + 1, size), np.int32)
     states = np.arange(size)
     leave = score
     for t in range(1, n + 1):
+        column = (t - 1) % ages
         if t > ages:
-            out = entered[-1] + living[-1]
-            kept = old + outlives
+            out, kept = entered[:, column] + living[-1], old + outlives
             late = out > kept
             old = np.where(late, out, kept)
             old_start = np.where(late, t - 1 - ages, old_start)
-        entered[1:] = entered[:-1]
-        entered[0] = score - before[t - 1]
-        leaving = entered + (living if t == n else ends)
-        age = leaving.argmax(axis=0)
-        best, start = leaving[age, states], t - 1 - age
+        entered[:, column] = score - before
+        before = before + emission[t - 1]
+        aged = living_at if t == n else leaving_at
+        leaving = entered + aged[:, ages - 1 - column : 2 * ages - 1 - column]
+        at = leaving.argmax(axis=1)
+        best = leaving[states, at]
         beyond = old + (outlives if t == n else more)
         longer = beyond > best
-        left_start[t] = np.where(longer, old_start, start)
-        leave = np.where(longer, beyond, best) + before[t]
+        left_start[t] = np.where(longer, old_start, t - 1 - (column - at) % ages)
+        leave = np.where(longer, beyond, best) + before
         if t == n:
             break
-        candidates = leave[:, None] + transitions
-        came_from[t] = candidates.argmax(axis=0)
-        score = candidates[came_from[t], states]
+        candidates = to + leave
+        came_from[t] = candidates.argmax(axis=1)
+        score = candidates[states, came_from[t]]
     return _trace(int(leave.argmax()), came_from, left_start)
 
 
