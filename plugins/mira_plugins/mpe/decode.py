@@ -28,6 +28,9 @@ _KEYS_AT_ONCE = 8
 
 _RARE = 0.03
 """Probabilities count as no smaller than this, so that one sure frame does not decide."""
+_ATTACK = 3
+"""Frames before an onset at which its own sound has not begun."""
+
 _CLEAR = 0.3
 """Sum over five frames from which on the offset output says where a note ends."""
 
@@ -42,6 +45,8 @@ class Thresholds:
     ----------
     onset
         An onset is a peak over time above this.
+    again
+        The same for a key that sounds already, where a doubt more often means a repeated note.
     frame
         A frame above this speaks for a note going on, one below it for its end.
     release
@@ -51,6 +56,7 @@ class Thresholds:
     """
 
     onset: float = 0.4
+    again: float = 0.4
     frame: float = 0.35
     release: float = 6.0
     sustain: float = 0.75
@@ -68,7 +74,9 @@ class Thresholds:
         def move(value: float) -> float:
             return value * (1 - 0.9 * by) if by > 0 else value - 0.9 * by * (1 - value)
 
-        return Thresholds(move(self.onset), move(self.frame), self.release, move(self.sustain))
+        return Thresholds(
+            move(self.onset), move(self.again), move(self.frame), self.release, move(self.sustain)
+        )
 
 
 def decode_notes(activations: Activations, settings: TranscribeSettings) -> Notes:
@@ -133,7 +141,9 @@ def _onsets(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], Frames]:
     """Frame, key and strength of every note's beginning."""
     padded = np.pad(onset, ((1, 1), (0, 0)))
-    peak = (onset > thresholds.onset) & (onset >= padded[:-2]) & (onset > padded[2:])
+    sounds = np.pad(frame, ((_ATTACK, 0), (0, 0)))[: len(frame)] > thresholds.frame
+    enough = onset > np.where(sounds, np.float32(thresholds.again), np.float32(thresholds.onset))
+    peak = enough & (onset >= padded[:-2]) & (onset > padded[2:])
     at, key = np.nonzero(peak)
     strength = onset[at, key]
     late = _without_onset(frame, peak, thresholds)

@@ -62,6 +62,14 @@ def test_a_repeated_note_cuts_the_one_before() -> None:
     assert notes.pitch.tolist() == [60, 60] and notes.end_s[0] <= notes.start_s[1]
 
 
+def test_a_key_that_sounds_needs_a_weaker_onset_than_a_silent_one() -> None:
+    arrays = silence()
+    play(arrays, C4, 20, 60)
+    arrays["onset"][40, [C4, C4 + 5]] = 0.45
+    heard = Activations(arrays, 16000, 512, 3.2, vars(Thresholds(onset=0.6, again=0.4)))
+    assert decode_notes(heard, TranscribeSettings()).pitch.tolist() == [60, 60]
+
+
 def test_an_offset_ends_a_note_whose_frames_fade() -> None:
     arrays = silence()
     play(arrays, C4, 20, 60)
