@@ -113,7 +113,7 @@ def remove(
         named = [*(paths or []), *(building.missing(opened) if missing else [])]
         gone = building.remove(opened, named)
     if not quiet:
-        say(f"removed {gone} tracks")
+        say(f"removed {_many(gone, 'track')}")
 
 
 def query(
@@ -204,7 +204,7 @@ def verify(index: _Where = None) -> None:
         found = opened.damaged()
         count = opened.catalogue.count()
     _finish(found)
-    say(f"{count} tracks, all sound")
+    say(f"{_many(count, 'track')}, all sound")
 
 
 def merge(others: _Others, index: _Where = None, quiet: _Quiet = False) -> None:
@@ -217,7 +217,7 @@ def merge(others: _Others, index: _Where = None, quiet: _Quiet = False) -> None:
             with Index(Path(folder)) as other:
                 count = building.merge(opened, other)
             if not quiet:
-                say(f"{folder}: {count} tracks copied")
+                say(f"{folder}: {_many(count, 'track')} copied")
 
 
 def export(output: _Target, index: _Where = None, force: _Force = False) -> None:
@@ -231,7 +231,7 @@ def export(output: _Target, index: _Where = None, force: _Force = False) -> None
     check_target(output, force)
     with _open(index) as opened:
         count = cliques.export(opened, output)
-    say(f"wrote {output}: {count} tracks")
+    say(f"wrote {output}: {_many(count, 'track')}")
 
 
 def _take_in(
@@ -261,7 +261,8 @@ def _take_in(
             _summary(opened, tally)
     if lost:
         tally.failures.append(
-            f"{len(lost)} files are gone, such as {lost[0]}; mira cover-index remove --missing takes them out"
+            f"{_many(len(lost), 'file')} gone, such as {lost[0]}; mira cover-index remove --missing takes "
+            "such tracks out"
         )
     _finish(tally.failures)
 
@@ -269,7 +270,7 @@ def _take_in(
 def _summary(index: Index, tally: Tally) -> None:
     say(
         f"{index.folder}: {tally.added} analysed, {tally.moved} moved or copied, {tally.kept} there already, "
-        f"{len(tally.failures)} failed; {index.catalogue.count()} tracks, {index.store.describe()}"
+        f"{len(tally.failures)} failed; {_many(index.catalogue.count(), 'track')}, {index.store.describe()}"
     )
 
 
@@ -334,12 +335,16 @@ def _table(answer: Any) -> str:
 def _line(match: Found) -> str:
     text = f"  {match.probability:4.0%}  {printable(match.path)}"
     if match.transposition:
-        text += f"  {match.transposition:+d} semitones"
+        text += f"  {match.transposition:+d} semitone{'s' if abs(match.transposition) > 1 else ''}"
     for span in match.spans[:1]:
         here, there = ("-".join(_clock(s) for s in pair) for pair in (span.query_s, span.match_s))
         pace = f", {abs(span.faster):.0f} % {'faster' if span.faster > 0 else 'slower'}"
         text += f"  {here} here is {there} there{pace if abs(span.faster) >= 1 else ''}"
     return text
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def _clock(seconds: float) -> str:

@@ -95,7 +95,9 @@ def test_changed_moved_and_lost_files_are_noticed(tmp_path: Path) -> None:
     code, _, err = run("update", "--index", index)
     assert code == 3
     assert "1 analysed, 1 moved or copied" in err
-    assert "1 files are gone, such as" in err and "--missing" in err
+    assert "1 file gone, such as" in err and "--missing" in err
+    code, out, _ = run("query", music / "2.wav", "--index", index, "--json")
+    assert code == 0 and len(json.loads(out)["matches"]) == 2  # known by its name
     assert run("remove", "--missing", "--index", index)[0] == 0
     code, out, _ = run("info", "--tracks", "--index", index)
     assert code == 0

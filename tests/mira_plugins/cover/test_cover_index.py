@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sqlite3
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from covermusic import entry, music, print_of
 from mira.errors import DataError, MiraError, OutputError
-from mira_plugins.cover import building
+from mira_plugins.cover import building, vectors
 from mira_plugins.cover.cliques import groups
 from mira_plugins.cover.fingerprint import pack, unpack
 from mira_plugins.cover.index import Index, guarded, writing
@@ -214,6 +215,23 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(collection: Path) -> No
     with Index(collection) as index:
         assert index.catalogue.count() >= 8
         assert index.catalogue.damaged() == []
+
+
+def test_a_disk_that_fills_up_while_vectors_are_written_keeps_the_tracks(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Index(collection) as index, monkeypatch.context() as patched:
+        index.catalogue.put(entry("/music/late.wav", np.roll(music(0), 2, axis=1)))
+        patched.setattr(vectors.np, "save", full)
+        with pytest.raises(OutputError, match="the disk is full; what was done is kept"), guarded(collection):
+            index.sync()
+    with Index(collection) as index:
+        assert ask(index)[0] == "/music/late.wav"
+        index.sync()
+        assert index.damaged() == []
 
 
 def _settle(collection: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,35 @@ def test_overwritten_bytes_are_noticed(tmp_path: Path, name: str) -> None:
     path.write_bytes(data)
     (line,) = FaissStore(tmp_path, DIMENSION).damaged()
     assert "damaged" in line and "\n" not in line
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "ids.npy", "search.faiss"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.6])
+def test_truncated_files_are_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, share: float
+) -> None:
+    monkeypatch.setattr(stores, "EXACT", 1500)
+    FaissStore(tmp_path, DIMENSION).add(np.arange(2000), some(2000))
+    (path,) = tmp_path.glob(f"shard-*/{name}")
+    data = path.read_bytes()
+    path.write_bytes(data[: round(share * len(data))])
+    with pytest.raises(DataError, match="damaged; build again") as caught:
+        FaissStore(tmp_path, DIMENSION)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FaissStore(tmp_path, DIMENSION)
+    store.add(np.arange(10), some(10))
+
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stores.np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        store.add(np.arange(10, 20), some(10, 1))
+    again = FaissStore(tmp_path, DIMENSION)
+    assert again.count() == 10 and again.damaged() == []
 
 
 @pytest.mark.parametrize(
