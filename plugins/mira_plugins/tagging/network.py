@@ -30,10 +30,13 @@ class TagNetConfig:
         Of the encoder.
     dropout
         Before the tags.
+    frozen
+        Whether the encoder stays as it is, so that only the tags are learned: a linear probe.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     dropout: float = 0.4
+    frozen: bool = False
 
 
 class TagNet(nn.Module):
@@ -43,10 +46,17 @@ class TagNet(nn.Module):
         super().__init__()
         config = config or TagNetConfig()
         self.config = config
-        self.encoder = Encoder(config.encoder)
+        self.encoder = Encoder(config.encoder).requires_grad_(not config.frozen)
         self.dropout = nn.Dropout(config.dropout)
         self.tags = nn.Conv1d(config.encoder.dimension, len(TAGS), 1)
         self.alpha = nn.Parameter(torch.ones(len(TAGS) - N_GENRES))
+
+    def train(self, mode: bool = True) -> TagNet:
+        """Let all train; a frozen encoder, with its norms and dropout, stays as it is."""
+        super().train(mode)
+        if self.config.frozen:
+            self.encoder.eval()
+        return self
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
         vectors = self.encoder(relative(level))
@@ -65,10 +75,10 @@ class TagNet(nn.Module):
 
 
 def tag_net(**sizes: Any) -> TagNet:
-    """Make the network of a recipe; ``sizes`` are those of :class:`EncoderConfig`, and ``before_tags``."""
-    dropout = float(sizes.pop("before_tags", 0.4))
+    """Make the network of a recipe: ``sizes`` of :class:`EncoderConfig`, ``before_tags``, ``frozen``."""
+    dropout, frozen = float(sizes.pop("before_tags", 0.4)), bool(sizes.pop("frozen", False))
     told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
-    return TagNet(TagNetConfig(EncoderConfig(**told), dropout))
+    return TagNet(TagNetConfig(EncoderConfig(**told), dropout, frozen))
 
 
 class Shipped(nn.Module):

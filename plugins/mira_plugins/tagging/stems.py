@@ -173,7 +173,7 @@ class Studio:
 
     def _part(self, player: Player) -> Part:
         """Something for this player: a scale-less row of single notes, a melody, or a texture of chords."""
-        if self.rng.random() < 0.35:
+        if self.rng.random() < 0.5:
             return self._single_notes(player)
         corpora = [c for c in (_TEXTURES if player.chords else _MELODIES) if c in self.library.pieces]
         while True:

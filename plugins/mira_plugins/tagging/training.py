@@ -12,6 +12,7 @@ from mira.card import Output
 from mira_train.demo import Demo, genre_set
 from mira_train.learner import AveragedLearner, Learner, trained_network
 from mira_train.recipe import Recipe
+from mira_train.runs import load_weights
 from mira_train.shipment import Shipment
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mira_plugins.ssl_embed.encoder import HOP, SAMPLE_RATE
+from mira_plugins.ssl_embed.network import EmbedNet
 from mira_plugins.tagging import book
 from mira_plugins.tagging.examples import TagData
 from mira_plugins.tagging.network import Shipped, TagNet
@@ -42,8 +44,19 @@ def data_module(recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> lig
 
 
 def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
-    """TagNet with its own loss, or a book's row with that of its recipe."""
-    return TagLearner(recipe) if recipe.network.code else book.lightning_module(recipe)
+    """TagNet with its own loss, or a book's row with that of its recipe.
+
+    TagNet can start with the encoder of an embedding: ``encoder`` is a run of ``ssl_embed``.
+    """
+    if not recipe.network.code:
+        return book.lightning_module(recipe)
+    learner = TagLearner(recipe)
+    if encoder is not None:
+        assert isinstance(learner.net, TagNet)
+        embedding = EmbedNet(learner.net.encoder.config)
+        load_weights(encoder, embedding, None)
+        learner.net.encoder.load_state_dict(embedding.encoder.state_dict())
+    return learner
 
 
 def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
