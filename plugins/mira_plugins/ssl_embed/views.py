@@ -24,7 +24,7 @@ class MelPairs(Dataset[dict[str, Tensor]]):
     """``x``: (2, 127, column). Two stretches of a clip, or of one mixture of stems; the same for a seed."""
 
     def __init__(self, clips: Sequence[Stored], columns: int, length: int, seed: int) -> None:
-        self.mixer = Mixer(clips, columns, vary=True)
+        self.mixer = Mixer(clips, columns, vary=True, strength=1.0)  # else noise and tone tell clips apart
         self.whole = Mixer(clips, 2 * columns, vary=False)
         self.length, self.seed = length, seed
 

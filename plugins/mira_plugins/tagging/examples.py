@@ -149,10 +149,24 @@ class Example:
 
 
 class Mixer:
-    """Makes examples of the clips and stems of one side of the split."""
+    """Makes examples of the clips and stems of one side of the split.
 
-    def __init__(self, clips: Sequence[Stored], columns: int, *, vary: bool) -> None:
-        self.columns, self.vary = columns, vary
+    Parameters
+    ----------
+    clips
+        What there is.
+    columns
+        Of an example.
+    vary
+        Whether to change every example at random.
+    strength
+        How strongly GTZAN's clips are changed; stems are by 1.
+    """
+
+    def __init__(
+        self, clips: Sequence[Stored], columns: int, *, vary: bool, strength: float = GENTLE
+    ) -> None:
+        self.columns, self.vary, self.strength = columns, vary, strength
         self.by_kind: dict[str, list[Stored]] = {}
         for clip in clips:
             self.by_kind.setdefault(clip.kind, []).append(clip)
@@ -179,7 +193,7 @@ class Mixer:
         if name == "classical":
             known[INDEX["drums"]] = 1
         cut = clip.cut(self.columns, rng, self._speed(rng))
-        return self._finished(cut, target, known, rng, strength=GENTLE)
+        return self._finished(cut, target, known, rng, self.strength)
 
     def _genre(self, rng: Generator) -> Example:
         first = self.genre(_any(self.by_kind["genre"], rng), rng)
