@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mira_plugins.chords.keys import STEP_S, keys_over_time, main_key
 from mira_plugins.chords.language import AGES, LanguageModel, Vocabulary, best_path, shipped_model
+from mira_plugins.chords.repeats import averaged
 from mira_plugins.chords.vocabulary import NO_CHORD, QUALITIES, harte, key_name, spelling
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Weights:
         Of a frame's log probabilities against the language model; below 1, since frames are alike.
     change
         Added to the log probability of every change.
+    repeat
+        Of what is heard where the song repeats itself exactly, against 1 for what is heard now; see
+        :mod:`mira_plugins.chords.repeats`.
     inversion
         Log odds by which a bass must beat the root's to be written.
     temperature
@@ -46,8 +50,9 @@ class Weights:
         right.
     """
 
-    frame: float = 0.55
+    frame: float = 0.75
     change: float = 2.0
+    repeat: float = 1.0
     inversion: float = 0.0
     temperature: float = 1.0
 
@@ -80,8 +85,8 @@ def decode_chords(
     """
     weights = Weights.tuned(activations.defaults)
     vocabulary = Vocabulary.named(settings.vocab)
-    root, quality = activations.arrays["root"], activations.arrays["quality"]
-    chances = vocabulary.probabilities(np.asarray(root, np.float32), np.asarray(quality, np.float32))
+    root, quality = (np.asarray(activations.arrays[name], np.float32) for name in ("root", "quality"))
+    chances = averaged(vocabulary.probabilities(root, quality), root, activations.hop_s, weights.repeat)
     path = _path(chances, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
     first = np.array([frame for frame, _ in path])
     states = [state for _, state in path]
@@ -115,7 +120,9 @@ def decode_chords(
         ),
         keys=tuple(key_name(*key) if sounds else "" for key in keys),
     )
-    return snapped(chords, read_beats(settings.beats)) if settings.beats else chords
+    if not settings.beats:
+        return chords
+    return snapped(chords, read_beats(settings.beats), settings.min_duration)
 
 
 def _calibrated(sums: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
@@ -187,10 +194,19 @@ def read_beats(path: str) -> NDArray[np.float64]:
     return np.sort(np.array(times))
 
 
-def snapped(chords: Chords, beats_s: NDArray[np.float64]) -> Chords:
+def snapped(chords: Chords, beats_s: NDArray[np.float64], shortest_s: float = 0.0) -> Chords:
     """Move each boundary to the nearest beat; segments that vanish are dropped, equal neighbours joined.
 
     Start and end of the recording stay, and so do boundaries further than half a second from any beat.
+
+    Parameters
+    ----------
+    chords
+        Of one recording.
+    beats_s
+        Beats in seconds, sorted.
+    shortest_s
+        Segments that become shorter are dropped as well, but for the last.
     """
     edges = chords.start_s[1:]
     place = np.clip(np.searchsorted(beats_s, edges), 1, max(len(beats_s) - 1, 1))
@@ -199,18 +215,33 @@ def snapped(chords: Chords, beats_s: NDArray[np.float64]) -> Chords:
     moved = np.where(np.abs(nearest - edges) <= 0.5, nearest, edges)
     start_s = np.concatenate([chords.start_s[:1], np.clip(moved, 0.0, chords.duration_s)])
     end_s = np.append(start_s[1:], chords.end_s[-1])
-    kept: list[int] = []
-    for i in np.flatnonzero(end_s > start_s):
-        if not kept or chords.label[i] != chords.label[kept[-1]]:
-            kept.append(int(i))
-    starts = start_s[kept]
+    joined = _joined(chords.label, start_s, end_s, shortest_s)
+    lengths = end_s - start_s
+    first = [members[0] for members in joined]
+    longest = [max(members, key=lambda i: lengths[i]) for members in joined]
+    starts = start_s[first]
     starts[0] = chords.start_s[0]
     return dataclasses.replace(
         chords,
         start_s=starts,
         end_s=np.append(starts[1:], chords.end_s[-1]),
-        label=tuple(chords.label[i] for i in kept),
-        confidence=chords.confidence[kept],
-        alternatives=tuple(chords.alternatives[i] for i in kept) if chords.alternatives else None,
-        keys=tuple(chords.keys[i] for i in kept) if chords.keys else None,
+        label=tuple(chords.label[i] for i in first),
+        confidence=np.array([np.average(chords.confidence[m], weights=lengths[m]) for m in joined]),
+        alternatives=tuple(chords.alternatives[i] for i in longest) if chords.alternatives else None,
+        keys=tuple(chords.keys[i] for i in longest) if chords.keys else None,
     )
+
+
+def _joined(
+    labels: Sequence[str], start_s: NDArray[np.float64], end_s: NDArray[np.float64], shortest_s: float
+) -> list[list[int]]:
+    """Segments that are kept, equal neighbours together; what is dropped goes to the one before it."""
+    kept: list[list[int]] = []
+    for i in np.flatnonzero(end_s > start_s).tolist():
+        if kept and start_s[i] - (start_s[kept[-1][0]] if len(kept) > 1 else start_s[0]) < shortest_s:
+            kept.pop()
+        if kept and labels[kept[-1][0]] == labels[i]:
+            kept[-1].append(i)
+        else:
+            kept.append([i])
+    return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,24 @@ def test_each_chord_is_named_in_the_key_around_it() -> None:
     chords = decode_chords(heard(*f, *b), ChordSettings())
     assert chords.keys is not None and (chords.keys[0], chords.keys[-1]) == ("F major", "B major")
     assert {"Bb:maj", "A#:dim"} <= set(chords.label) and "A#:maj" not in chords.label
+
+
+@pytest.mark.parametrize("shortest_s", [1.0, 2.0])
+def test_snapping_to_beats_makes_no_chord_shorter_than_asked_for(tmp_path: Path, shortest_s: float) -> None:
+    beats = tmp_path / "beats.txt"
+    beats.write_text("\n".join(f"{0.3 + 0.8 * i:.2f}" for i in range(60)))
+    frames = int(np.ceil(shortest_s * RATE / HOP)) + 1
+    played = heard(*[(text, frames) for text in ("C:maj", "F:maj", "G:7", "A:min") * 5])
+    settings = ChordSettings(min_duration=shortest_s, detail=0.9)
+    assert len(decode_chords(played, settings).label) == 20
+    chords = decode_chords(played, replace(settings, beats=str(beats)))
+    lengths = chords.end_s - chords.start_s
+    assert len(lengths) > 5 and (lengths[:-1] >= shortest_s).all()
+    assert all(one != other for one, other in pairwise(chords.label))
+
+
+def test_chords_that_snapping_joins_are_as_sure_as_their_parts_on_average() -> None:
+    chords = decode_chords(heard(("C:maj", 40), ("G:7", 8), ("C:maj", 80)), ChordSettings(detail=0.8))
+    chords = replace(chords, confidence=np.array([0.9, 0.1, 0.6]))
+    (sure,) = snapped(chords, np.array([2.0])).confidence
+    assert sure == pytest.approx((2 * 0.9 + (chords.duration_s - 2) * 0.6) / chords.duration_s)
