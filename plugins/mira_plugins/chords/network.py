@@ -129,6 +129,11 @@ class ChordNet(nn.Module):
     (batch, frame, 12): which pitch classes belong to the chord. (Such targets: McFee and Bello, ISMIR 2017.)
     """
 
+    keyless = True
+    """Whether a transposed song gives transposed logits, so that it needs no transposed examples."""
+    parts: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0}
+    """Weights of the parts of its loss."""
+
     def __init__(self, config: ChordNetConfig | None = None) -> None:
         super().__init__()
         config = config or ChordNetConfig()

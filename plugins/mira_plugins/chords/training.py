@@ -8,6 +8,7 @@ from pathlib import Path
 import pytorch_lightning as lightning
 import torch
 from mira.card import Output
+from mira.errors import DataError
 from mira_train.demo import Demo, chord_set
 from mira_train.learner import AveragedLearner, Learner, trained_network
 from mira_train.recipe import Recipe
@@ -19,6 +20,7 @@ from mira_plugins.chords import book
 from mira_plugins.chords.decode import Weights
 from mira_plugins.chords.examples import ChordData
 from mira_plugins.chords.network import ChordNet, Shipped
+from mira_plugins.chords.rivals import Rival
 from mira_plugins.chords.targets import IGNORED
 from mira_plugins.chords.vocabulary import NAMES, NO_CHORD
 
@@ -28,8 +30,6 @@ DEMO = Demo(chord_set)
 _COMMON: Mapping[str, float] = {"maj": 0.8, "min": 1.1}
 _RARE = 1.4
 """Weights of the qualities in the loss: rare ones count for more, though far less than their rarity asks."""
-_PARTS: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0}
-"""Weights of the parts of the loss."""
 
 Batch = Mapping[str, Tensor]
 
@@ -48,6 +48,8 @@ def lightning_module(recipe: Recipe, encoder: Path | None = None) -> Learner:
 
 def shipped(recipe: Recipe, net: nn.Module) -> Shipment:
     """ChordNet's activations and its chroma, or the book's classes."""
+    if isinstance(net, Rival):
+        raise DataError(f"{recipe.name}: a network to compare with; it cannot hear a song in pieces")
     if not isinstance(net, ChordNet):
         return book.shipped(recipe, net)
     graph = Shipped(net).eval()
@@ -77,7 +79,9 @@ class ChordLearner(AveragedLearner):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch."""
-        loss, parts = chord_loss(self(batch["chroma"]), batch)
+        if not self.net.keyless:
+            batch = transposed(batch, int(torch.randint(12, ())))
+        loss, parts = chord_loss(self(batch["chroma"]), batch, self.net.parts)
         self.log_training(loss, len(batch["chroma"]))
         named = {f"train_{k}": v for k, v in parts.items()}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=len(batch["chroma"]), sync_dist=True)
@@ -86,7 +90,7 @@ class ChordLearner(AveragedLearner):
     def validation_step(self, batch: Batch, index: int) -> None:
         """Gather losses, and how many frames are right."""
         outputs = self(batch["chroma"])
-        self.keep_validation(chord_loss(outputs, batch)[0], len(batch["chroma"]))
+        self.keep_validation(chord_loss(outputs, batch, self.net.parts)[0], len(batch["chroma"]))
         self._right.append(frames_right(outputs, batch))
 
     def on_validation_epoch_end(self) -> None:
@@ -97,7 +101,9 @@ class ChordLearner(AveragedLearner):
         self.log("valid_right", sum(n for n, _ in right) / max(sum(n for _, n in right), 1))
 
 
-def chord_loss(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+def chord_loss(
+    outputs: tuple[Tensor, ...], batch: Batch, weights: Mapping[str, float] = ChordNet.parts
+) -> tuple[Tensor, dict[str, Tensor]]:
     """Weighted sum of the losses of root, quality (at the true root), bass and pitch classes, and each alone.
 
     Frames whose target is :data:`IGNORED` count for nothing.
@@ -116,8 +122,23 @@ def chord_loss(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[Tensor, dict[
         "bass": _cross_entropy(bass, batch["bass"]),
         "pitch": (tones * known).sum() / (12 * known.sum()).clamp(min=1),
     }
-    loss = torch.stack([_PARTS[name] * part for name, part in parts.items()]).sum()
+    loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
     return loss, {name: part.detach() for name, part in parts.items()}
+
+
+def transposed(batch: Batch, steps: int) -> Batch:
+    """The batch so many semitones higher."""
+    tones = batch["tones"]
+    moved = ((tones << steps) | (tones >> (12 - steps))) & 0xFFF
+    out = {
+        "chroma": batch["chroma"].unflatten(-1, (2, 12)).roll(steps, -1).flatten(-2),
+        "quality": batch["quality"],
+        "tones": torch.where(tones == IGNORED, tones, moved),
+    }
+    for name in ("root", "bass"):
+        is_pitch = (batch[name] != IGNORED) & (batch[name] != NO_CHORD)
+        out[name] = torch.where(is_pitch, (batch[name] + steps) % 12, batch[name])
+    return out
 
 
 def _cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

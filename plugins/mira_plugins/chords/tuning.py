@@ -18,6 +18,7 @@ from mira.task import Activations
 from mira_train.data.splits import Split
 from mira_train.runs import SPLIT, Run, load_weights
 from numpy.typing import NDArray
+from torch import nn
 
 from mira_plugins.chords import ChordSettings
 from mira_plugins.chords.agreement import calibration_error, compare, summary, sureness
@@ -31,8 +32,9 @@ from mira_plugins.chords.training import lightning_module
 from mira_plugins.chords.vocabulary import NAMES, NO_CHORD, harte, spelling
 
 GRID = {
-    "frame": (0.1, 0.14, 0.2, 0.28, 0.4, 0.55, 0.75),
-    "change": (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0),
+    "frame": (0.2, 0.28, 0.4, 0.55, 0.75, 1.0),
+    "change": (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0),
+    "repeat": (0.0, 0.5, 1.0, 2.0),
     "inversion": (0.0, 0.3, 0.7, 1.2, 2.0),
 }
 """Values tried for each weight, one weight at a time."""
@@ -74,7 +76,7 @@ def labelled(targets: NDArray[np.int16]) -> list[Segment]:
     return segments(rows)
 
 
-def heard(net: ChordNet, song: LabelledChroma) -> Heard:
+def heard(net: nn.Module, song: LabelledChroma) -> Heard:
     """Let a network hear a song."""
     chroma = song.chroma
     values = dequantised(chroma) if chroma.dtype == np.uint8 else chroma.astype(np.float32)
