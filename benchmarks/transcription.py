@@ -13,14 +13,17 @@ import csv
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import mir_eval
 import numpy as np
 import pretty_midi
 from measure import BASIC_PITCH, HARMONICA, MIRA, environment, music, verdict
+from mira_train.metrics import Interval, bootstrap
 from numpy.typing import NDArray
 
 MEASURES = ("onset F", "on+off F", "frame acc.")
@@ -29,38 +32,51 @@ FRAME_S = 0.01
 Notes = NDArray[np.float64]
 """Shape (note, 3): onset and end in seconds, MIDI pitch."""
 
+Scores = dict[str, NDArray[np.float64]]
+Transcribe = Callable[[list[Path], Path], None]
+
 
 def main() -> int:
     """Transcribe, score and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument(
-        "--harmonica", metavar="SIZE", help="score harmonica-amt of this size, too: medium, ..."
+        "--harmonica", metavar="SIZE", nargs="*", default=[], help="score harmonica-amt, too: small, medium"
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         recordings = [_decoded(path, Path(folder)) for path in music(options.folder)]
-        programs: dict[str, Callable[[list[Path], Path], None]] = {"mira": _mira, "basic-pitch": _basic_pitch}
-        if options.harmonica:
-            programs[f"harmonica {options.harmonica}"] = lambda all, out: _harmonica(
-                all, out, options.harmonica
-            )
+        programs: dict[str, Transcribe] = {"mira": _mira, "basic-pitch": _basic_pitch}
+        programs |= {f"harmonica {size}": partial(_harmonica, size=size) for size in options.harmonica}
         scores = {}
         for name, transcribe in programs.items():
             out = Path(folder) / name
             out.mkdir()
+            started = time.perf_counter()
             transcribe(recordings, out)
+            print(f"{name}: {time.perf_counter() - started:.0f} s", flush=True)
             scores[name] = _scores(options.folder, out)
-            print(name)
-            for family, values in scores[name].items():
-                print(
-                    f"  {family:24}",
-                    *(f"{m} {v:.3f}" for m, v in zip(MEASURES, values)),
-                    sep="  ",
-                    flush=True,
-                )
-    ours, theirs = scores["mira"]["average"], scores["basic-pitch"]["average"]
+            _show(scores[name])
+    ours, theirs = ([s.score for s in _average(scores[name]).values()] for name in ("mira", "basic-pitch"))
     return verdict({f"{m}: {a:.3f}, basic-pitch {b:.3f}": a >= b for m, a, b in zip(MEASURES, ours, theirs)})
+
+
+def _show(scores: Scores) -> None:
+    """Print a line for each family, and the average with its 95 % interval."""
+    for family, values in scores.items():
+        _line(family, (f"{v:.3f}" for v in np.mean(values, axis=0)))
+    _line("average", (f"{s.score:.3f} ({s.low:.3f} to {s.high:.3f})" for s in _average(scores).values()))
+
+
+def _line(name: str, figures: Iterable[str]) -> None:
+    print(f"  {name:12}", *(f"{m} {f}" for m, f in zip(MEASURES, figures)), sep="  ", flush=True)
+
+
+def _average(scores: Scores) -> dict[str, Interval]:
+    """Mean over the families of each measure."""
+    weights = np.concatenate([np.full(len(rows), 1 / len(rows)) for rows in scores.values()])
+    rows = np.concatenate([*scores.values()])
+    return {m: bootstrap(rows[:, i], weights) for i, m in enumerate(MEASURES)}
 
 
 def _decoded(path: Path, folder: Path) -> Path:
@@ -93,10 +109,10 @@ def _harmonica(recordings: list[Path], out: Path, size: str) -> None:
         subprocess.run([program, recording, "-o", target, "--model", size], check=True)
 
 
-def _scores(truth: Path, heard: Path) -> dict[str, NDArray[np.float64]]:
-    """Scores of each family, and their average."""
+def _scores(truth: Path, heard: Path) -> Scores:
+    """Family -> the scores of its recordings, shape (recording, measure)."""
     families: dict[str, list[list[float]]] = defaultdict(list)
-    for stem, family in _families(truth).items():
+    for stem, family in sorted(_families(truth).items(), key=lambda item: item[1]):
         with open(truth / f"{stem}.csv", newline="") as file:
             rows = [[float(value) for value in row[:3]] for row in list(csv.reader(file))[1:]]
         midi = pretty_midi.PrettyMIDI(str(heard / f"{stem}.mid"))
@@ -104,8 +120,7 @@ def _scores(truth: Path, heard: Path) -> dict[str, NDArray[np.float64]]:
             [n.start, n.end, n.pitch] for part in midi.instruments if not part.is_drum for n in part.notes
         ]
         families[family].append(_score(_notes(rows), _notes(found)))
-    means = {family: np.mean(scores, axis=0) for family, scores in sorted(families.items())}
-    return means | {"average": np.mean(list(means.values()), axis=0)}
+    return {family: np.array(scores) for family, scores in families.items()}
 
 
 def _families(folder: Path) -> dict[str, str]:
