@@ -43,6 +43,8 @@ class Weights:
     repeat
         Of what is heard where the song repeats itself exactly, against 1 for what is heard now; see
         :mod:`mira_plugins.chords.repeats`.
+    votes
+        ``frame`` grows with this power of the number of frames that were averaged: they agree by less chance.
     inversion
         Log odds by which a bass must beat the root's to be written.
     temperature
@@ -50,9 +52,10 @@ class Weights:
         right.
     """
 
-    frame: float = 0.75
+    frame: float = 0.55
     change: float = 2.0
     repeat: float = 1.0
+    votes: float = 0.2
     inversion: float = 0.0
     temperature: float = 1.0
 
@@ -86,8 +89,11 @@ def decode_chords(
     weights = Weights.tuned(activations.defaults)
     vocabulary = Vocabulary.named(settings.vocab)
     root, quality = (np.asarray(activations.arrays[name], np.float32) for name in ("root", "quality"))
-    chances = averaged(vocabulary.probabilities(root, quality), root, activations.hop_s, weights.repeat)
-    path = _path(chances, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
+    chances, votes = averaged(
+        vocabulary.probabilities(root, quality), root, activations.hop_s, weights.repeat
+    )
+    trust = weights.frame * votes**weights.votes
+    path = _path(chances, trust, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
     first = np.array([frame for frame, _ in path])
     states = [state for _, state in path]
     means = _calibrated(np.add.reduceat(chances, first), weights.temperature)
@@ -133,6 +139,7 @@ def _calibrated(sums: NDArray[np.float32], temperature: float) -> NDArray[np.flo
 
 def _path(
     chances: NDArray[np.float32],
+    trust: NDArray[np.float32],
     vocabulary: Vocabulary,
     weights: Weights,
     settings: ChordSettings,
@@ -142,7 +149,7 @@ def _path(
     # Chords that are never likely are left out: the path is still the best of all others, and found sooner.
     likely = chances.max(axis=0)
     kept = np.flatnonzero(likely >= min(_LIKELY, float(likely.max())))
-    emission = (weights.frame * np.log(np.maximum(chances[:, kept], _FLOOR))).astype(np.float32)
+    emission = (trust[:, None] * np.log(np.maximum(chances[:, kept], _FLOOR))).astype(np.float32)
     ending, living = (table[:, kept] for table in model.durations(vocabulary))
     shortest = max(int(np.ceil(settings.min_duration / hop_s)), 1)
     if shortest > AGES:

@@ -30,7 +30,7 @@ SHARPNESS: Final = 20.0
 Floats = NDArray[np.float32]
 
 
-def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> Floats:
+def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> tuple[Floats, Floats]:
     """Average each frame's probabilities with those of its repeats.
 
     Parameters
@@ -46,8 +46,8 @@ def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> Floa
 
     Returns
     -------
-    ndarray
-        As ``chances``.
+    ndarray, ndarray
+        As ``chances``; and for each frame, how many frames it stands for, 1 where nothing is repeated.
     """
     cells = len(root) // CELL
     out = chances.copy()
@@ -60,7 +60,9 @@ def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> Floa
             total[here] += share[:, None, None] * inside[there]
             weights[here] += share
     total /= weights[:, None, None]
-    return out
+    stands_for = np.ones(len(out), np.float32)
+    stands_for[: cells * CELL] = np.repeat(weights, CELL)
+    return out, stands_for
 
 
 def repeats(root: Floats, hop_s: float) -> Iterator[tuple[NDArray[np.int64], int, Floats]]:

@@ -35,6 +35,7 @@ GRID = {
     "frame": (0.2, 0.28, 0.4, 0.55, 0.75, 1.0),
     "change": (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0),
     "repeat": (0.0, 0.5, 1.0, 2.0),
+    "votes": (0.0, 0.1, 0.2, 0.3),
     "inversion": (0.0, 0.3, 0.7, 1.2, 2.0),
 }
 """Values tried for each weight, one weight at a time."""
