@@ -63,7 +63,8 @@ class Calibration:
 def decode_tags(activations: Activations, settings: TagSettings) -> Tags:
     """Tags of the whole recording, and second by second where ``settings.timeline`` asks for it.
 
-    A genre counts as far as there is music at all: its probability is multiplied by that of music.
+    A genre and a voice count as far as there is music at all: their probabilities are multiplied by that of
+    music, so that speech is no singing.
     """
     loud = np.asarray(activations.arrays["loudness"], float)[:, 0] >= FAINT_DB
     logits = np.asarray(activations.arrays["tags"], float)
@@ -96,22 +97,26 @@ def probabilities(logits: NDArray[np.float64], calibration: Calibration) -> NDAr
     genre = _softmax(calibration.genre * logits[:, :N_GENRES].mean(0))
     each = _sigmoid(logits[:, N_GENRES:])
     weights = _softmax(np.asarray(calibration.alpha) * each, axis=0)
-    others = _calibrated((weights * each).sum(0), calibration)
-    music = others[INDEX[MUSIC] - N_GENRES]
-    return np.concatenate([genre * music, others])
+    return _where_music(genre, _calibrated((weights * each).sum(0), calibration))
 
 
 def each_second(logits: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:
     """Probability of each tag in each second."""
     genre = _softmax(calibration.genre * logits[:, :N_GENRES], axis=1)
-    others = _calibrated(_sigmoid(logits[:, N_GENRES:]), calibration)
-    return np.concatenate([genre * others[:, [INDEX[MUSIC] - N_GENRES]], others], axis=1)
+    return _where_music(genre, _calibrated(_sigmoid(logits[:, N_GENRES:]), calibration))
 
 
 def pooled_vector(vectors: NDArray[np.float64], loud: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Mean vector of the seconds that are not silent, of length 1 (or 0, where all are)."""
     mean = vectors[loud].mean(0) if loud.any() else np.zeros(vectors.shape[1])
     return mean / max(float(np.linalg.norm(mean)), 1e-9)
+
+
+def _where_music(genre: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities (..., tag): what only music has, times that of music."""
+    chances = np.concatenate([genre, others], axis=-1)
+    chances[..., [*range(N_GENRES), INDEX[VOICE]]] *= chances[..., [INDEX[MUSIC]]]
+    return chances
 
 
 def _calibrated(chances: NDArray[np.float64], calibration: Calibration) -> NDArray[np.float64]:

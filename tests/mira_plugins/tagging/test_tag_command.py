@@ -177,6 +177,20 @@ def test_a_tag_o_gram_is_drawn(command: Command, music: Path) -> None:
     assert command("tag", "music/low0.flac", "--plot", "bars.svg")[0] == 0
 
 
+def test_confusion_reliability_and_a_map_of_vectors_are_drawn(command: Command, music: Path) -> None:
+    rows = [
+        f"{path.name},{('blues', 'jazz')[i % 2]},{i % 2}" for i, path in enumerate(sorted(music.iterdir()))
+    ]
+    (music / "index.csv").write_text("\n".join(["path,genre,voice", *rows]))
+    assert main(["evaluate", "tagging", "--data", "music", "--plots", "p"]) == 0
+    assert main(["evaluate", "ssl_embed", "--data", "music", "--plots", "p"]) == 0
+    drawn = {path.name for path in Path("p").iterdir()}
+    assert drawn == {*(f"{path.name}.png" for path in music.glob("*.flac")), *_PICTURES}
+
+
+_PICTURES = ("confusion.png", "reliability.png", "embeddings.png")
+
+
 def _graph() -> str:
     from mira_plugins.tagging.own import model_id
 

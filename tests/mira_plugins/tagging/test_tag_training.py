@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mira.card import read_card
 from mira.errors import ModelError
 from mira_plugins.ssl_embed.network import embed_net
 from mira_plugins.tagging.network import TagNet
@@ -54,3 +55,10 @@ def test_an_encoder_of_another_size_is_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "weights.safetensors", embed_net(dimension=24), {"recipe": "melpairs"})
     with pytest.raises(ModelError, match="does not fit the network"):
         made(tmp_path / "weights.safetensors")
+
+
+@pytest.mark.parametrize("task", ["tagging", "ssl_embed"])
+def test_the_shipped_model_was_made_by_the_shipped_recipe(task: str) -> None:
+    training = find_training(task)
+    card = read_card(Path(str(training.module.__file__)).with_name("model.onnx"))
+    assert card.recipe["sha256"] == training.recipe(card.recipe["name"], []).hash
