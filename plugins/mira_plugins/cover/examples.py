@@ -17,7 +17,7 @@ import pytorch_lightning as lightning
 import torch
 from mira.errors import DataError
 from mira_train.data.registry import DataSet
-from mira_train.data.splits import Split, split_groups
+from mira_train.data.splits import Split
 from mira_train.patches import loader
 from mira_train.recipe import Recipe
 from mira_train.synth.corpus import Library, Piece
@@ -31,7 +31,7 @@ from mira_plugins.chords.billboard import FOLDS, dequantised, is_billboard, read
 from mira_plugins.cover.alignment import stretched
 from mira_plugins.cover.fingerprint import POOLED, SHORTEST, pitch_classes, unit
 from mira_plugins.cover.network import Bank
-from mira_plugins.cover.versions import CORPORA, Version, version, works
+from mira_plugins.cover.versions import CORPORA, Version, held_out, version, works
 
 Floats = NDArray[np.float32]
 FRAME_S: Final = POOLED * 2048 / 44100
@@ -205,10 +205,10 @@ class VersionData(lightning.LightningDataModule):
         self.works: dict[str, Work] = {}
         for path, found, _ in read:
             self.works |= {f"{path.name}/{name}": work for name, work in found.items()}
-        told = recipe.data.split
         # a work may be there as notes and as renderings: they stay on one side
-        groups = {name: name.partition("/")[2] for name in self.works}
-        self.split: Split = split_groups(groups, valid=told.valid, test=told.test)
+        names, share = sorted(self.works), recipe.data.split.valid
+        valid = tuple(name for name in names if held_out(name.partition("/")[2], share))
+        self.split = Split(tuple(name for name in names if name not in {*valid}), valid, ())
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """All works, each with two of its ``group`` versions side by side."""

@@ -22,7 +22,7 @@ Floats = NDArray[np.float32]
 
 POOLED: Final = 10
 """Frames of the chord network that make one here: 0.46 s."""
-DIMENSION: Final = 128
+DIMENSION: Final = 256
 """Of the vectors."""
 SHORTEST: Final = 32
 """Frames that the network sees at least; shorter recordings are followed by silence."""

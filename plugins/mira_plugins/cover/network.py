@@ -62,7 +62,7 @@ class CoverNet(nn.Module):
     def __init__(self, each: int, dimension: int) -> None:
         super().__init__()
         self.bank = Bank(each)
-        self.head = nn.Linear(self.bank.features, dimension, bias=False)
+        self.head = nn.Linear(self.bank.features, dimension)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -73,7 +73,7 @@ class CoverNet(nn.Module):
         return F.normalize(self.head(features), dim=1)
 
 
-def cover_net(each: int = 64, dimension: int = 128) -> CoverNet:
+def cover_net(each: int = 64, dimension: int = 256) -> CoverNet:
     """The network of a recipe."""
     return CoverNet(each, dimension)
 

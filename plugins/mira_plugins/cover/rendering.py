@@ -20,7 +20,7 @@ from mira_train.synth.scene import Band, perform
 from mira_train.synth.soundfont import SoundFont
 from numpy.random import Generator
 
-from mira_plugins.cover.versions import Version, draw_work, version, works
+from mira_plugins.cover.versions import Version, draw_work, held_out, version, works
 
 RATE: Final = 44100
 LENGTH_S: Final = 62.0
@@ -70,11 +70,6 @@ def main() -> None:
                 if chroma is not None:
                     name = hashlib.sha256(work.encode()).hexdigest()[:10]
                     np.savez(told.out / f"{name}-{number}.npz", work=work, chroma=chroma)
-
-
-def held_out(work: str) -> bool:
-    """Whether a work is one of the tenth that nothing is trained on."""
-    return hashlib.sha256(work.encode()).digest()[0] < 26
 
 
 if __name__ == "__main__":

@@ -119,8 +119,8 @@ def pairs(index: Index, ids: Sequence[int], threshold: float) -> Iterator[tuple[
 
 
 def similarity(ours: CoverPrint, theirs: CoverPrint) -> float:
-    """Cosine of the two vectors, or of the likest stretches where that is more."""
-    return max(float(ours.vector @ theirs.vector), float((ours.sequence @ theirs.sequence.T).max()))
+    """Mean of the cosines of the two vectors and of the two stretches that are likest."""
+    return float(ours.vector @ theirs.vector + (ours.sequence @ theirs.sequence.T).max()) / 2
 
 
 def probability(score: float) -> float:

@@ -1,6 +1,6 @@
 """Where vectors are searched: shards of files that are mapped into memory, or a vector database.
 
-A shard holds its vectors as they are (``vectors.npy``) and, once there are many, two bits a dimension of each
+A shard holds its vectors as they are (``vectors.npy``) and, once there are many, a bit a dimension of each
 in a faiss index (``search.faiss``) whose nearest are ranked again by the exact vectors. Shards never change:
 adding and removing writes new ones, and the list of shards is switched by renaming one small file, so that
 readers and a power cut find the old state or the new one.
@@ -32,12 +32,12 @@ SHARD: Final = 1_000_000
 LIST: Final = "shards.json"
 FAISS: Final = "search.faiss"
 _CODES = "PQ{}x4fs"
-"""Product quantisation of pairs of dimensions (Jégou, Douze, Schmid, 2011), scanned with vector instructions.
+"""Product quantisation of four dimensions each (Jégou et al., 2011), scanned with vector instructions.
 
 All codes are compared, 32 MB a million vectors, which takes a few milliseconds. No cell is left out as in
 inverted lists, so what is found does not depend on how the vectors cluster, and no graph must be built.
 """
-_RERANKED = 1000
+_RERANKED = 2000
 """Candidates that are ranked by their exact vectors, or ten times as many as are asked for."""
 _TRAINED_ON = 1 << 16
 _BLOCK = 1 << 16
@@ -278,7 +278,7 @@ def _write_faiss(path: Path, vectors: Floats) -> None:
     import faiss
 
     count, dimension = vectors.shape
-    index = faiss.index_factory(dimension, _CODES.format(dimension // 2), faiss.METRIC_INNER_PRODUCT)
+    index = faiss.index_factory(dimension, _CODES.format(dimension // 4), faiss.METRIC_INNER_PRODUCT)
     rows = np.random.default_rng(0).permutation(count)[:_TRAINED_ON]
     index.train(np.ascontiguousarray(vectors[np.sort(rows)]))
     for start in range(0, count, _BLOCK):

@@ -11,9 +11,10 @@ from covermusic import music
 from mira.errors import DataError
 from mira_plugins.cover.examples import Heard, Versions, heard
 from mira_plugins.cover.fingerprint import DIMENSION, embed, pitch_classes
+from mira_plugins.cover.fitting import fitted
 from mira_plugins.cover.network import Bank, cover_net
 from mira_plugins.cover.training import lightning_module, shipped
-from mira_plugins.cover.versions import POP909_LEFT_OUT, bass, harmonised, melody, version, works
+from mira_plugins.cover.versions import POP909_LEFT_OUT, bass, harmonised, held_out, melody, version, works
 from mira_train.plugin import find_training
 from mira_train.synth.corpus import Library, Piece
 from mira_train.synth.score import Part
@@ -90,6 +91,32 @@ def test_the_same_draw_is_the_same_example() -> None:
     assert torch.equal(first[3]["x"], first[3 + len(first)]["x"])
     assert not torch.equal(first[2]["x"], first[3]["x"])
     assert [int(first[i]["y"]) for i in range(4)] == [0, 0, 1, 1]
+
+
+def test_the_closed_form_keeps_what_tells_works_apart_and_drops_what_does_not() -> None:
+    rng = np.random.default_rng(0)
+    net = cover_net(each=2, dimension=4)
+    work = np.repeat(np.arange(60), 4)
+    features = rng.normal(5, 1, (240, net.bank.features))
+    features[:, :4] = 0.1 * rng.normal(size=(60, 4))[work] + 0.01 * rng.normal(size=(240, 4))
+    fitted(features, work, net)
+    with torch.no_grad():
+        vectors = net.project(torch.from_numpy(features.astype(np.float32))).numpy()
+    alike, same = vectors @ vectors.T, work[:, None] == work
+    assert np.median(alike[same]) > 0.9
+    assert abs(np.median(alike[~same])) < 0.2
+
+
+def test_held_out_works_are_never_trained_on(tmp_path: Path) -> None:
+    chroma = np.tile(np.repeat(music(1, 60), 10, axis=0), 2).astype(np.float16)
+    for i in range(40):
+        for number in range(2):
+            np.savez(tmp_path / f"{i}-{number}.npz", work=f"work {i}", chroma=chroma)
+    training = find_training("cover")
+    data = training.module.data_module(training.recipe("covernet"), [str(tmp_path)])
+    train, valid = ([n.partition("/")[2] for n in part] for part in (data.split.train, data.split.valid))
+    assert len(train) + len(valid) == 40 and valid
+    assert all(map(held_out, valid)) and not any(map(held_out, train))
 
 
 def test_songs_of_the_development_set_are_left_out() -> None:
