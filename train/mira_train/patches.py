@@ -166,7 +166,47 @@ def padded(array: NDArray[Any], frames: int, fill: float = 0) -> NDArray[Any]:
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)], constant_values=fill)
 
 
-class DataModule(lightning.LightningDataModule):
+class Loading(lightning.LightningDataModule):
+    """What loads examples for a recipe; derived classes find them and split them.
+
+    Parameters
+    ----------
+    recipe
+        Its ``data`` and ``training`` count.
+    workers
+        Processes that load; 0: this one.
+    """
+
+    def __init__(self, recipe: Recipe, workers: int) -> None:
+        super().__init__()
+        self.recipe, self.workers = recipe, workers
+
+    def loader(
+        self, data: Dataset[Batch], order: Order, *, even: bool, block: int = 1, batch: int = 0
+    ) -> DataLoader[Batch]:
+        """Batches of ``batch`` draws (the recipe's batch size if 0) in an order that depends on seed and
+        epoch alone; see :class:`Draws`.
+        """
+        seed, trainer = self.recipe.training.seed, self.trainer
+        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        batch = batch or self.recipe.training.batch_size
+        n = len(data)  # type: ignore[arg-type]
+        draws = Draws(order, n, seed, rank, world, block=block, even=even)
+        return DataLoader(
+            data,
+            batch,
+            sampler=draws,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            generator=torch.Generator().manual_seed(
+                seed
+            ),  # else it would draw from the one that dropout uses
+            worker_init_fn=_one_thread,
+            drop_last=even and len(draws) > batch,
+        )
+
+
+class DataModule(Loading):
     """Recordings of some sets, split as the recipe says, as batches of patches.
 
     Parameters
@@ -182,8 +222,8 @@ class DataModule(lightning.LightningDataModule):
     """
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], target: Target, *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.target, self.workers = recipe, target, workers
+        super().__init__(recipe, workers)
+        self.target = target
         self.sets: list[DataSet] = find_sets(sets)
         self.recordings = self._find()
         self.split = self._divide()
@@ -223,48 +263,6 @@ class DataModule(lightning.LightningDataModule):
         """Batches in the order of the files, each example once."""
         data = self.patches("valid")
         return self.loader(data, lambda rng: range(len(data)), even=False)
-
-    def loader(
-        self, data: Dataset[Batch], order: Order, *, even: bool, block: int = 1, batch: int = 0
-    ) -> DataLoader[Batch]:
-        """Batches of ``batch`` draws (the recipe's batch size if 0); see :class:`Draws`."""
-        return loader(
-            data,
-            order,
-            seed=self.recipe.training.seed,
-            batch=batch or self.recipe.training.batch_size,
-            workers=self.workers,
-            trainer=self.trainer,
-            block=block,
-            even=even,
-        )
-
-
-def loader(
-    data: Dataset[Batch],
-    order: Order,
-    *,
-    seed: int,
-    batch: int,
-    workers: int,
-    trainer: lightning.Trainer | None,
-    even: bool,
-    block: int = 1,
-) -> DataLoader[Batch]:
-    """A loader whose order depends on seed and epoch alone; see :class:`Draws`."""
-    rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-    n = len(data)  # type: ignore[arg-type]
-    draws = Draws(order, n, seed, rank, world, block=block, even=even)
-    return DataLoader(
-        data,
-        batch,
-        sampler=draws,
-        num_workers=workers,
-        persistent_workers=workers > 0,
-        generator=torch.Generator().manual_seed(seed),  # else it would draw from the one that dropout uses
-        worker_init_fn=_one_thread,
-        drop_last=even and len(draws) > batch,
-    )
 
 
 def _one_thread(worker: int) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from mira.errors import DataError
 from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split, split_groups
-from mira_train.patches import loader
+from mira_train.patches import Loading
 from mira_train.recipe import Recipe
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -168,7 +167,7 @@ def varied(chroma: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
     return (mixed + noise).reshape(chroma.shape).astype(np.float32)
 
 
-class ChordData(lightning.LightningDataModule):
+class ChordData(Loading):
     """Folders of stored chroma: in Billboard's form (fold 4 is never read), or of rendered clips.
 
     Parameters
@@ -182,8 +181,7 @@ class ChordData(lightning.LightningDataModule):
     """
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.workers = recipe, workers
+        super().__init__(recipe, workers)
         self.sets = [
             DataSet(Path(name).name, (), terms=_terms(Path(name)), folder=Path(name)) for name in sets
         ]
@@ -209,15 +207,7 @@ class ChordData(lightning.LightningDataModule):
         examples = ChordExamples(
             songs, n_frames=self.recipe.data.patch, length=length, seed=told.seed, vary=even
         )
-        return loader(
-            examples,
-            lambda rng: range(length),
-            seed=told.seed,
-            batch=told.batch_size,
-            workers=self.workers,
-            trainer=self.trainer,
-            even=even,
-        )
+        return self.loader(examples, lambda rng: range(length), even=even)
 
 
 def _terms(folder: Path) -> str:

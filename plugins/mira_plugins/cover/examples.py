@@ -7,18 +7,17 @@ networks hear beside the notes (harmonics, blur, noise, silence) is imitated. Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from mira.errors import DataError
 from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split
-from mira_train.patches import loader
+from mira_train.patches import Loading
 from mira_train.recipe import Recipe
 from mira_train.synth.corpus import Library, Piece
 from mira_train.synth.score import Part
@@ -184,7 +183,7 @@ class Versions(Dataset[dict[str, Tensor]]):
             return self._bank(torch.from_numpy(np.ascontiguousarray(x.T))[None])[0]
 
 
-class VersionData(lightning.LightningDataModule):
+class VersionData(Loading):
     """Folders of symbolic music, of stored Billboard chroma, or of renderings that were listened to.
 
     Parameters
@@ -198,8 +197,7 @@ class VersionData(lightning.LightningDataModule):
     """
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.workers = recipe, workers
+        super().__init__(recipe, workers)
         read = [(Path(name), *_read(Path(name))) for name in sets]
         self.sets = [DataSet(path.name, (), terms=terms, folder=path) for path, _, terms in read]
         self.works: dict[str, Work] = {}
@@ -222,12 +220,12 @@ class VersionData(lightning.LightningDataModule):
                 for number in rng.choice(group, 2, replace=False)
             ]
 
-        return self._loader(data, order, even=True)
+        return self.loader(data, order, even=True, block=2)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """All versions."""
         data = self.versions("valid", VALID_WORKS)
-        return self._loader(data, lambda rng: range(len(data)), even=False)
+        return self.loader(data, lambda rng: range(len(data)), even=False)
 
     def versions(self, part: str, count: int) -> Versions:
         """Works of a part, drawn by :data:`SHARES`; the same for the same seed."""
@@ -241,21 +239,6 @@ class VersionData(lightning.LightningDataModule):
         chosen = {names[i]: self.works[names[i]] for i in sorted(some)}
         bank = Bank(int(told.network.options["each"]))
         return Versions(chosen, told.data.group, told.data.patch, told.training.seed, bank)
-
-    def _loader(
-        self, data: Versions, order: Callable[[Generator], Sequence[int]], *, even: bool
-    ) -> DataLoader[dict[str, Tensor]]:
-        told = self.recipe.training
-        return loader(
-            data,
-            order,
-            seed=told.seed,
-            batch=told.batch_size,
-            workers=self.workers,
-            trainer=self.trainer,
-            even=even,
-            block=2 if even else 1,
-        )
 
 
 def _read(folder: Path) -> tuple[Mapping[str, Work], str]:

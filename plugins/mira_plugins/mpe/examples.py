@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pytorch_lightning as lightning
 import soxr
 import torch
 from mira.audio import open_audio
@@ -20,7 +19,7 @@ from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split, split_groups
 from mira_train.document import nearest
 from mira_train.labelled import labelled_files, terms_of
-from mira_train.patches import loader
+from mira_train.patches import Loading
 from mira_train.recipe import Recipe
 from mira_train.sets import Recording, divide, find_sets, recordings
 from mira_train.synth.augment import load_rooms, resampled, spoil
@@ -222,7 +221,7 @@ def _merged(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.
     return notes[:, np.argsort(notes[0], kind="stable")]
 
 
-class NoteData(lightning.LightningDataModule):
+class NoteData(Loading):
     """Labelled recordings as random crops; sets, and families within them, are drawn by the square root of
     their hours.
 
@@ -238,8 +237,7 @@ class NoteData(lightning.LightningDataModule):
     """
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.workers = recipe, workers
+        super().__init__(recipe, workers)
         self.rate = int(recipe.frontend.options["sample_rate"])
         self.n_frames = recipe.data.patch // HOP_LENGTH
         plain = [s for s in sets if Path(s).is_dir() and not any(Path(s).glob("*.pyjama"))]
@@ -288,15 +286,7 @@ class NoteData(lightning.LightningDataModule):
             rooms=load_rooms(spoiling.rooms, self.rate) if spoiling.rooms else (),
             noises=_load_noises(spoiling.noises, self.rate) if spoiling.noises else (),
         )
-        return loader(
-            examples,
-            lambda rng: range(len(examples)),
-            seed=told.seed,
-            batch=told.batch_size,
-            workers=self.workers,
-            trainer=self.trainer,
-            even=even,
-        )
+        return self.loader(examples, lambda rng: range(len(examples)), even=even)
 
     def _clips(self, part: str) -> list[LabelledAudio]:
         names = set(getattr(self.split, part))

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from mira_train.data.registry import DataSet
-from mira_train.patches import loader
+from mira_train.patches import Loading
 from mira_train.recipe import Recipe
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -43,12 +42,11 @@ class MelPairs(Dataset[dict[str, Tensor]]):
         return {"x": torch.from_numpy(np.stack(views))}
 
 
-class PairData(lightning.LightningDataModule):
+class PairData(Loading):
     """The clips and stems of :class:`mira_plugins.tagging.examples.TagData`, with its split, as pairs."""
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.workers = recipe, workers
+        super().__init__(recipe, workers)
         self._clips = TagData(recipe, sets, workers=workers)
         self.sets: list[DataSet] = self._clips.sets
         self.split = self._clips.split
@@ -63,12 +61,5 @@ class PairData(lightning.LightningDataModule):
 
     def _loader(self, clips: Sequence[Stored], length: int, *, even: bool) -> DataLoader[dict[str, Tensor]]:
         told = self.recipe.training
-        return loader(
-            MelPairs(clips, self.recipe.data.patch, length, told.seed),
-            lambda rng: range(length),
-            seed=told.seed,
-            batch=max(told.batch_size // 2, 2),
-            workers=self.workers,
-            trainer=self.trainer,
-            even=even,
-        )
+        pairs = MelPairs(clips, self.recipe.data.patch, length, told.seed)
+        return self.loader(pairs, lambda rng: range(length), batch=max(told.batch_size // 2, 2), even=even)

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from mira.errors import DataError
 from mira_train.data.registry import DataSet
 from mira_train.data.splits import Split
-from mira_train.patches import loader
+from mira_train.patches import Loading
 from mira_train.recipe import Recipe
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -351,7 +350,7 @@ class HeldOut(Dataset[dict[str, Tensor]]):
         return getattr(self.mixer, f"_{self.kinds[index % len(self.kinds)]}")(rng).batch()
 
 
-class TagData(lightning.LightningDataModule):
+class TagData(Loading):
     """Folders: ``gtzan_mel_train.h5`` with its index, or stems (.npz).
 
     Parameters
@@ -368,8 +367,7 @@ class TagData(lightning.LightningDataModule):
     """Columns of a validation example."""
 
     def __init__(self, recipe: Recipe, sets: Sequence[str], *, workers: int = 0) -> None:
-        super().__init__()
-        self.recipe, self.workers = recipe, workers
+        super().__init__(recipe, workers)
         self.sets = [DataSet(Path(n).name, (), terms=_terms(Path(n)), folder=Path(n)) for n in sets]
         clips = [clip for name in sets for clip in _read(Path(name))]
         self.train, self.valid = ([c for c in clips if validates(c) is held] for held in (False, True))
@@ -379,27 +377,15 @@ class TagData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """:data:`EXAMPLES_PER_EPOCH` examples."""
-        told = self.recipe.training
         mixer = Mixer(self.train, self.recipe.data.patch, vary=True)
-        return self._loader(TagExamples(mixer, EXAMPLES_PER_EPOCH, told.seed), told.batch_size, even=True)
+        examples = TagExamples(mixer, EXAMPLES_PER_EPOCH, self.recipe.training.seed)
+        return self.loader(examples, lambda rng: range(len(examples)), even=True)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """The same examples each time."""
         mixer = Mixer(self.valid, self.WHOLE, vary=False)
-        return self._loader(HeldOut(mixer, 150, self.recipe.training.seed), 16, even=False)
-
-    def _loader(
-        self, examples: Dataset[dict[str, Tensor]], batch: int, *, even: bool
-    ) -> DataLoader[dict[str, Tensor]]:
-        return loader(
-            examples,
-            lambda rng: range(len(examples)),  # type: ignore[arg-type]
-            seed=self.recipe.training.seed,
-            batch=batch,
-            workers=self.workers,
-            trainer=self.trainer,
-            even=even,
-        )
+        examples = HeldOut(mixer, 150, self.recipe.training.seed)
+        return self.loader(examples, lambda rng: range(len(examples)), batch=16, even=False)
 
 
 def _terms(folder: Path) -> str:

@@ -86,7 +86,7 @@ def test_stored_chroma_becomes_a_model_file(tmp_path: Path, monkeypatch: pytest.
     assert difference <= recipe.export.tolerance
     card = read_card(model)
     assert [o.name for o in card.outputs] == ["root", "quality", "bass", "pitch", "chroma"]
-    assert card.defaults.keys() == {"frame", "change", "inversion", "temperature"}
+    assert card.defaults.keys() == {"frame", "change", "inversion", "temperature", "repeat", "votes"}
 
 
 def write_songs(folder: Path) -> None:
