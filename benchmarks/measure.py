@@ -38,7 +38,11 @@ CHORDINO = (
     ("--no-build-isolation", "vamp", "chord-extractor==0.1.3"),
 )
 
-HARMONICA = (("torch==2.13.0",), ("harmonica-amt==0.3.0", "--ignore-requires-python"))
+HARMONICA = (
+    ("torch==2.13.0", "nnaudio", "omegaconf", "symusic", "loguru", "scipy", "soundfile", "typer"),
+    # told without its dependencies, or else pip ignores what Python those require, too
+    ("harmonica-amt==0.3.0", "--ignore-requires-python", "--no-deps"),
+)
 
 
 @dataclass(frozen=True)

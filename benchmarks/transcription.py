@@ -28,6 +28,10 @@ from numpy.typing import NDArray
 
 MEASURES = ("onset F", "on+off F", "frame acc.")
 FRAME_S = 0.01
+HARMONICA_RUN = (
+    "import torch; torch.backends.mkldnn.enabled = False;"  # its LSTM fails on torch 2.13 with oneDNN
+    "from harmonica.cli import transcribe; transcribe()"
+)
 
 Notes = NDArray[np.float64]
 """Shape (note, 3): onset and end in seconds, MIDI pitch."""
@@ -103,10 +107,11 @@ def _basic_pitch(recordings: list[Path], out: Path) -> None:
 
 
 def _harmonica(recordings: list[Path], out: Path, size: str) -> None:
-    program = environment("harmonica", HARMONICA) / "harmonica-amt"
+    python = environment("harmonica", HARMONICA) / "python"
     for recording in recordings:
         target = out / f"{recording.stem}.mid"
-        subprocess.run([program, recording, "-o", target, "--model", size], check=True)
+        arguments = [recording, "-o", target, "--model", size]
+        subprocess.run([python, "-c", HARMONICA_RUN, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 def _scores(truth: Path, heard: Path) -> Scores:

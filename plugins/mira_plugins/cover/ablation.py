@@ -77,7 +77,7 @@ def search(works: Sequence[str], prints: Sequence[CoverPrint], chroma: Sequence[
     for name, constants in _TRIED:
         with patch.multiple(alignment, **constants):
             show(f"alignment, {name}", aligned([p.frames for p in prints]), works)
-    both = [c.astype(np.float32) + 0.5 * np.roll(c.astype(np.float32), 12, axis=1) for c in chroma]
+    both = [(c + 0.5 * np.roll(c, 12, axis=1)).astype(np.float32) for c in chroma]
     show("alignment, bass with the treble", aligned([pitch_classes(c) for c in both]), works)
     show("alignment, no square root", aligned([unit(p.frames**2) for p in prints]), works)
 

@@ -63,6 +63,11 @@ def test_one_wrong_frame_is_no_chord_change() -> None:
     assert chords.label == ("C:maj",)
 
 
+def test_ten_minutes_of_one_chord_are_one_segment() -> None:
+    chords = decode_chords(heard(("A:min7", 600 * RATE // HOP), sure=0.4), ChordSettings())
+    assert chords.label == ("A:min7",)
+
+
 def test_silence_is_no_chord_and_has_no_key() -> None:
     chords = decode_chords(heard(("N", 100)), ChordSettings())
     assert (chords.label, chords.key) == (("N",), "")

@@ -32,6 +32,22 @@ def drums() -> np.ndarray:
     return (0.2 * np.where(TIME % 0.5 < 0.25, low, noise)).astype(np.float32)
 
 
+def speech() -> np.ndarray:
+    """Syllables: a buzz whose pitch glides, through two resonances, with hisses and pauses between them."""
+    rng, pieces = np.random.default_rng(2), []
+    while sum(map(len, pieces)) < len(TIME):
+        n = int(rng.uniform(0.12, 0.3) * RATE)
+        pitch = np.geomspace(*rng.uniform(90, 150, 2), n)
+        harmonics = np.arange(1, 30)[:, None]
+        low, high = rng.uniform(300, 800), rng.uniform(900, 2400)
+        loud = sum(np.exp(-(((harmonics * pitch - f) / (f / 5)) ** 2)) for f in (low, high))
+        buzz = loud * np.sin(harmonics * 2 * np.pi * np.cumsum(pitch) / RATE)
+        hiss = rng.normal(0, 0.1, int(rng.uniform(0.03, 0.1) * RATE))
+        pieces += [buzz.sum(axis=0) * np.hanning(n), hiss, np.zeros(int(rng.uniform(0, 0.2) * RATE))]
+    audio = np.concatenate(pieces)[: len(TIME)]
+    return (0.2 * audio / np.abs(audio).max()).astype(np.float32)
+
+
 def chords_of(audio: np.ndarray) -> Chords:
     result = mira.analyze(audio, "chords", sample_rate=RATE)
     assert isinstance(result, Chords)
@@ -58,6 +74,12 @@ def test_sounds_without_pitch_are_no_chord(name: str) -> None:
 )
 def test_held_chords_are_named(pitches: tuple[int, ...], label: str) -> None:
     assert chords_of(tones(*pitches)).label == (label,)
+
+
+def test_speech_is_mostly_no_chord() -> None:
+    found = chords_of(speech())
+    silent = np.array([label == "N" for label in found.label])
+    assert (found.end_s - found.start_s)[silent].sum() > 0.8 * found.duration_s
 
 
 def test_a_quarter_tone_sharp_is_the_chord_or_its_neighbour() -> None:
