@@ -83,11 +83,12 @@ def back(path: str, written: Sequence[Change]) -> Change | None:
     """
     if not written:
         return None
-    now = metadata.changed(path, {field: [] for field in metadata.FIELDS}).old
+    found = metadata.changed(path, {field: [] for field in metadata.FIELDS})
+    now = found.old
     values = dict(now)
     for change in written:
         for field, new in change.new.items():
             if values[field] == new:
                 values[field] = change.old[field]
-    found = {field: value for field, value in values.items() if value != now[field]}
-    return metadata.changed(path, found) if found else None
+    restored = {field: value for field, value in values.items() if value != now[field]}
+    return Change(found.path, {field: now[field] for field in restored}, restored) if restored else None
