@@ -88,15 +88,22 @@ def decode_chords(
     """
     weights = Weights.tuned(activations.defaults)
     vocabulary = Vocabulary.named(settings.vocab)
-    root, quality = (np.asarray(activations.arrays[name], np.float32) for name in ("root", "quality"))
+    root = np.asarray(activations.arrays["root"], np.float32)
     chances, votes = averaged(
-        vocabulary.probabilities(root, quality), root, activations.hop_s, weights.repeat
+        vocabulary.probabilities(root, activations.arrays["quality"]), root, activations.hop_s, weights.repeat
     )
     trust = weights.frame * votes**weights.votes
-    path = _path(chances, trust, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
+    # Chords that are never likely are left out: the path is still the best of all others, and found sooner.
+    likely = chances.max(axis=0)
+    kept = np.flatnonzero(likely >= min(_LIKELY, float(likely.max())))
+    chances = chances.astype(np.float16)  # half the room beside the tables of the path
+    emission = chances[:, kept].astype(np.float32)
+    np.log(np.maximum(emission, _FLOOR, out=emission), out=emission)
+    emission *= trust[:, None]
+    path = _path(emission, kept, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
     first = np.array([frame for frame, _ in path])
     states = [state for _, state in path]
-    means = _calibrated(np.add.reduceat(chances, first), weights.temperature)
+    means = _calibrated(np.add.reduceat(chances, first, dtype=np.float32), weights.temperature)
     bass = np.log(np.maximum(np.asarray(activations.arrays["bass"], np.float32), _FLOOR))
     basses = np.add.reduceat(bass, first) / np.diff(np.append(first, len(chances)))[:, None]
     edges_s = np.append((first - 0.5) * activations.hop_s, activations.duration_s)
@@ -138,18 +145,14 @@ def _calibrated(sums: NDArray[np.float32], temperature: float) -> NDArray[np.flo
 
 
 def _path(
-    chances: NDArray[np.float32],
-    trust: NDArray[np.float32],
+    emission: NDArray[np.float32],
+    kept: NDArray[np.int64],
     vocabulary: Vocabulary,
     weights: Weights,
     settings: ChordSettings,
     hop_s: float,
     model: LanguageModel,
 ) -> list[tuple[int, int]]:
-    # Chords that are never likely are left out: the path is still the best of all others, and found sooner.
-    likely = chances.max(axis=0)
-    kept = np.flatnonzero(likely >= min(_LIKELY, float(likely.max())))
-    emission = (trust[:, None] * np.log(np.maximum(chances[:, kept], _FLOOR))).astype(np.float32)
     ending, living = (table[:, kept] for table in model.durations(vocabulary))
     shortest = max(int(np.ceil(settings.min_duration / hop_s)), 1)
     if shortest > AGES:

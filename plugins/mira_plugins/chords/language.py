@@ -26,6 +26,11 @@ _FILE = Path(__file__).with_name("language.json")
 
 Floats = NDArray[np.float64]
 
+_LONGEST: Final = np.iinfo(np.uint16).max
+"""Frames up to which a chord's length is kept, 51 minutes; a longer one is put together from pieces."""
+_TOGETHER: Final = 4096
+"""Frames whose chords are counted out at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
@@ -61,10 +66,16 @@ class Vocabulary:
         root, quality = divmod(state, len(self.qualities))
         return root, self.qualities[quality]
 
-    def probabilities(self, root: NDArray[np.float32], quality: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, root: NDArray[np.floating], quality: NDArray[np.floating]) -> NDArray[np.float32]:
         """From the network's (frame, 13) and (frame, 12, 13) to (frame, state); each frame sums to 1."""
-        joint = root[:, :NO_CHORD, None] * (quality @ self.members.astype(np.float32))
-        return np.concatenate([joint.reshape(len(root), -1), root[:, NO_CHORD:]], axis=1).astype(np.float32)
+        out = np.empty((len(root), self.size), np.float32)
+        members = self.members.astype(np.float32)
+        for first in range(0, len(root), _TOGETHER):  # a long recording has no room for tables beside this
+            part = slice(first, first + _TOGETHER)
+            joint = root[part, :NO_CHORD, None] * (quality[part].astype(np.float32) @ members)
+            out[part, :-1] = joint.reshape(len(joint), -1)
+        out[:, -1] = root[:, NO_CHORD]
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,8 +196,8 @@ def best_path(
     to = np.ascontiguousarray(transitions.T, np.float64)
     old, old_start = np.full(size, -np.inf), np.zeros(size, np.int64)
     score, before = np.full(size, -np.log(size)), np.zeros(size)
-    came_from = np.zeros((n + 1, size), np.int16)
-    left_start = np.zeros((n + 1, size), np.int32)
+    came_from = np.zeros((n + 1, size), np.min_scalar_type(size))
+    lasted = np.zeros((n + 1, size), np.uint16)
     states = np.arange(size)
     leave = score
     for t in range(1, n + 1):
@@ -204,20 +215,22 @@ def best_path(
         best = leaving[states, at]
         beyond = old + (outlives if t == n else more)
         longer = beyond > best
-        left_start[t] = np.where(longer, old_start, t - 1 - (column - at) % ages)
+        lasted[t] = np.minimum(np.where(longer, t - old_start, 1 + (column - at) % ages), _LONGEST)
         leave = np.where(longer, beyond, best) + before
         if t == n:
             break
         candidates = to + leave
         came_from[t] = candidates.argmax(axis=1)
         score = candidates[states, came_from[t]]
-    return _trace(int(leave.argmax()), came_from, left_start)
+    return _trace(int(leave.argmax()), came_from, lasted)
 
 
-def _trace(state: int, came_from: NDArray[np.int16], left_start: NDArray[np.int32]) -> list[tuple[int, int]]:
-    path, t = [], len(left_start) - 1
+def _trace(state: int, came_from: NDArray[np.integer], lasted: NDArray[np.uint16]) -> list[tuple[int, int]]:
+    path, t = [], len(lasted) - 1
     while t > 0:
-        t = int(left_start[t, state])
-        path.append((t, state))
-        state = int(came_from[t, state])
+        here = int(lasted[t, state])
+        t -= here
+        if here < _LONGEST or t == 0:
+            path.append((t, state))
+            state = int(came_from[t, state])
     return path[::-1]

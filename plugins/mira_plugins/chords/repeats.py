@@ -26,6 +26,8 @@ ALIKE: Final = 0.7
 """Likeness, 0 to 1, under which a stretch is no repeat."""
 SHARPNESS: Final = 20.0
 """How fast the weight of a repeat falls as the likeness does."""
+_TOGETHER: Final = 16
+"""States averaged at once."""
 
 Floats = NDArray[np.float32]
 
@@ -36,7 +38,7 @@ def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> tupl
     Parameters
     ----------
     chances
-        Shape (frame, state), each frame adding up to 1.
+        Shape (frame, state), each frame adding up to 1; overwritten, since those of a long recording are large.
     root
         Shape (frame, 13), by which stretches are compared.
     hop_s
@@ -47,22 +49,27 @@ def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> tupl
     Returns
     -------
     ndarray, ndarray
-        As ``chances``; and for each frame, how many frames it stands for, 1 where nothing is repeated.
+        ``chances`` averaged; and for each frame, how many frames it stands for, 1 where nothing is repeated.
     """
     cells = len(root) // CELL
-    out = chances.copy()
-    shape = cells, CELL, chances.shape[1]
-    inside, total = (table[: cells * CELL].reshape(shape) for table in (chances, out))
     weights = np.ones(cells, np.float32)
+    found = []
     for at, lag, likeness in repeats(root, hop_s):
         share = (weight * np.exp(SHARPNESS * (likeness - 1))).astype(np.float32)
-        for here, there in ((at, at + lag), (at + lag, at)):
-            total[here] += share[:, None, None] * inside[there]
-            weights[here] += share
-    total /= weights[:, None, None]
-    stands_for = np.ones(len(out), np.float32)
+        found.append((at.astype(np.int32), lag, share))
+        weights[at] += share
+        weights[at + lag] += share
+    for first in range(0, chances.shape[1] if found else 0, _TOGETHER):
+        inside = chances[: cells * CELL, first : first + _TOGETHER]
+        heard = inside.reshape(cells, CELL, -1)
+        total = heard.copy()
+        for at, lag, share in found:
+            total[at] += share[:, None, None] * heard[at + lag]
+            total[at + lag] += share[:, None, None] * heard[at]
+        inside[:] = (total / weights[:, None, None]).reshape(inside.shape)
+    stands_for = np.ones(len(chances), np.float32)
     stands_for[: cells * CELL] = np.repeat(weights, CELL)
-    return out, stands_for
+    return chances, stands_for
 
 
 def repeats(root: Floats, hop_s: float) -> Iterator[tuple[NDArray[np.int64], int, Floats]]:

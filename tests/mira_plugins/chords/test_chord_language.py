@@ -58,6 +58,15 @@ def test_no_state_is_shorter_than_asked_for() -> None:
     assert min(np.diff(starts)) >= 30
 
 
+def test_a_chord_of_many_pieces_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary, model = Vocabulary.named("majmin"), shipped_model()
+    emission = np.full((1000, vocabulary.size), -3.0, np.float32)
+    emission[:200, 3] = emission[200:700, 5] = emission[700:, -1] = 0
+    tables = model.transitions(vocabulary), *model.durations(vocabulary)
+    monkeypatch.setattr("mira_plugins.chords.language._LONGEST", 110)
+    assert best_path(emission, *tables) == [(0, 3), (200, 5), (700, vocabulary.size - 1)]
+
+
 @pytest.mark.parametrize("name", ["majmin", "sevenths", "full"])
 def test_transitions_are_probabilities_alike_in_all_keys(name: str) -> None:
     vocabulary = Vocabulary.named(name)
