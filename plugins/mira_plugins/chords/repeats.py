@@ -38,7 +38,7 @@ def averaged(chances: Floats, root: Floats, hop_s: float, weight: float) -> tupl
     Parameters
     ----------
     chances
-        Shape (frame, state), each frame adding up to 1; overwritten, since those of a long recording are large.
+        Shape (frame, state), each frame adding up to 1; overwritten, to save room.
     root
         Shape (frame, 13), by which stretches are compared.
     hop_s
