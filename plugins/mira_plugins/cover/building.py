@@ -87,6 +87,7 @@ def take_in(
             yield batch.Job(file.path, (TASK,), threads=threads)
 
     with guarded(index.folder):
+        index.reach()
         index.catalogue.add_roots(os.path.abspath(p) for p in paths)
         for outcome in batch.run(jobs(), workers):
             file = waiting.pop(outcome.job.path)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import numpy as np
 from mira.card import read_card
@@ -47,7 +48,7 @@ class Manifest:
     dimension
         Of the vectors.
     store
-        ``faiss``, ``qdrant``, or the address of a Qdrant server.
+        ``faiss``, ``qdrant``, or ``ADDRESS#COLLECTION`` of a Qdrant server.
     format
         See :data:`FORMAT`.
     """
@@ -96,17 +97,16 @@ class Index:
 
     def __init__(self, folder: Path, *, create: str = "") -> None:
         self.folder = folder
+        self._store: VectorStore | None = None
+        self._stored = -1
         with guarded(folder):
             if create and not (folder / MANIFEST).exists():
-                folder.mkdir(parents=True, exist_ok=True)
-                replace_text(folder / MANIFEST, json.dumps(asdict(present_model(create)), indent=1) + "\n")
+                self._begin(create)
             self.manifest = read_manifest(folder)
             there = (folder / FILE).exists() and (folder / FILE).stat().st_size
             if not there and (folder / "vectors").exists():
                 raise DataError(f"{printable(str(folder))}: {_DAMAGED}")
             self.catalogue = Catalogue(folder)
-        self._store: VectorStore | None = None
-        self._stored = -1
 
     def __enter__(self) -> Index:
         return self
@@ -117,6 +117,27 @@ class Index:
     def close(self) -> None:
         """Close its files."""
         self.catalogue.close()
+
+    def _begin(self, store: str) -> None:
+        """Write down what it is of, once a database has answered."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if store.startswith("http"):  # several indexes may share a server
+            store = f"{store}#mira-covers-{uuid4().hex[:12]}"
+        manifest = present_model(store)
+        if store != FAISS:
+            self._store = open_store(self.folder, manifest)
+        replace_text(self.folder / MANIFEST, json.dumps(asdict(manifest), indent=1) + "\n")
+
+    def reach(self) -> None:
+        """Ask a database whether it answers, before work is done for it.
+
+        Raises
+        ------
+        OutputError
+            If it does not.
+        """
+        if self.manifest.store != FAISS:
+            self.store.count()
 
     @property
     def store(self) -> VectorStore:
@@ -230,10 +251,12 @@ def open_store(folder: Path, manifest: Manifest) -> VectorStore:
     """The store of vectors that a manifest names."""
     if manifest.store == FAISS:
         return FaissStore(folder / "vectors", manifest.dimension)
-    from mira_plugins.cover.qdrant import QdrantStore
+    from mira_plugins.cover.qdrant import NAME, QdrantStore
 
-    place = str(folder / "qdrant") if manifest.store == "qdrant" else manifest.store
-    return QdrantStore(place, manifest.dimension)
+    if manifest.store == "qdrant":
+        return QdrantStore(str(folder / "qdrant"), manifest.dimension)
+    address, _, collection = manifest.store.partition("#")
+    return QdrantStore(address, manifest.dimension, collection or NAME)
 
 
 @contextmanager
@@ -245,9 +268,7 @@ def guarded(folder: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         text = str(error)
         if "full" in text:
-            raise OutputError(
-                f"{where}: the disk is full; what was done is kept, make room and go on"
-            ) from None
+            raise OutputError(f"{where}: {_FULL}") from None
         if "locked" in text:
             raise OutputError(f"{where}: another process keeps it busy; try again") from None
         raise OutputError(f"{where}: cannot use the index: {text}") from None
@@ -255,9 +276,7 @@ def guarded(folder: Path) -> Iterator[None]:
         raise DataError(f"{where}: {_DAMAGED}") from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(
-                f"{where}: the disk is full; what was done is kept, make room and go on"
-            ) from None
+            raise OutputError(f"{where}: {_FULL}") from None
         raise OutputError(f"{where}: cannot use the index: {error.strerror or error}") from None
 
 

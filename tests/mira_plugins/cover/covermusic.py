@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,12 @@ def tones(path: Path, seed: int, seconds: float = 3.0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     soundfile.write(path, (0.2 * np.asarray(sound)).astype(np.float32), 8000)
     return path
+
+
+def nobody() -> str:
+    """An address at which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def start(*args: str | Path, **options: object) -> subprocess.Popen[str]:

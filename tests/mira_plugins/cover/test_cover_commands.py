@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from covermusic import run, start, tones
+from covermusic import nobody, run, start, tones
 from mira_plugins.cover.index import Index, writing
 
 
@@ -141,6 +141,34 @@ def test_two_builds_at_once_are_one_too_many(own: Path, built: tuple[Path, Path]
         assert code == 3 and "another mira is writing to this index" in err
         assert run("query", "--all", "--index", own)[0] == 0
     assert run("build", built[0], "--index", own)[0] == 0
+
+
+def test_a_server_that_does_not_answer_is_one_clear_line_before_any_work(
+    built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("qdrant_client")
+    new = tmp_path / "new"
+    code, _, err = run("build", built[0], "--index", new, "--store", nobody())
+    assert code == 3
+    assert err.count("\n") == 1 and "no answer" in err and "see that the server runs" in err
+    assert not (new / "manifest.json").exists()  # another address may be named
+    assert run("build", built[0], "--index", new)[0] == 0
+
+
+def test_a_server_that_is_gone_takes_no_track_with_it(
+    own: Path, built: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("qdrant_client")
+    manifest = json.loads((own / "manifest.json").read_text())
+    (own / "manifest.json").write_text(json.dumps(manifest | {"store": f"{nobody()}#songs"}))
+    for verb in (("build", built[0]), ("add", built[0]), ("query", "--all"), ("info",), ("verify",)):
+        code, _, err = run(*verb, "--index", own)
+        assert code == 3 and err.count("\n") == 1 and "no answer" in err, err
+    assert run("merge", own, "--index", tmp_path / "rescued")[0] == 0
+    code, out, _ = run("query", built[0] / "0.wav", "--index", tmp_path / "rescued", "--json")
+    assert code == 0 and len(json.loads(out)["matches"]) == 2
+    (own / "manifest.json").write_text(json.dumps(manifest))
+    assert run("verify", "--index", own)[0] == 0
 
 
 def test_groups_export_and_merge(own: Path, tmp_path: Path) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
-from mira.errors import DataError
+from covermusic import entry, music, print_of
+from mira.errors import DataError, OutputError
 from mira_plugins.cover import vectors as stores
 from mira_plugins.cover.fingerprint import unit
+from mira_plugins.cover.index import Index
 from mira_plugins.cover.qdrant import QdrantStore
+from mira_plugins.cover.search import query
 from mira_plugins.cover.vectors import FaissStore, VectorStore
 
 DIMENSION = 16
@@ -53,6 +59,51 @@ def test_fewer_than_asked_for_are_filled_with_none(opened: VectorStore) -> None:
     assert (opened.search(some(2), 4)[1] == -1).all()
     opened.add(np.array([7]), some(1))
     assert opened.search(some(1), 3)[1].tolist() == [[7, -1, -1]]
+
+
+def test_indexes_that_share_a_server_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    qdrant_client = pytest.importorskip("qdrant_client")
+    server = qdrant_client.QdrantClient(":memory:")
+    monkeypatch.setattr(qdrant_client, "QdrantClient", lambda **options: server)
+    for name in "ab":
+        with Index(tmp_path / name, create="http://host:6333") as index:
+            index.catalogue.put(entry(f"/{name}.wav", music(1)))
+            index.sync()
+    for name in "ab":
+        with Index(tmp_path / name) as again:
+            assert again.store.count() == 1
+            assert [m.path for m in query(again, print_of(music(1)), "")] == [f"/{name}.wav"]
+
+
+@pytest.mark.parametrize(
+    ("status", "says"), [(200, "not what Qdrant answers"), (404, "404 (Not Found)"), (403, "403 (Forbidden)")]
+)
+def test_a_server_of_something_else_is_one_clear_line(status: int, says: str) -> None:
+    pytest.importorskip("qdrant_client")
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(OutputError, match=re.escape(says)) as caught:
+            QdrantStore(f"http://127.0.0.1:{server.server_port}", DIMENSION)
+        server.shutdown()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_embedded_database_that_is_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_client")
+    kept = QdrantStore(str(tmp_path), DIMENSION)
+    with pytest.raises(OutputError, match="already accessed") as caught:
+        QdrantStore(str(tmp_path), DIMENSION)
+    assert "\n" not in str(caught.value) and kept.count() == 0
 
 
 def test_shards_last_and_grow(tmp_path: Path) -> None:
