@@ -27,6 +27,7 @@ from mira_plugins.cover.examples import VersionData
 from mira_plugins.cover.fingerprint import Floats, pitch_classes, unit
 from mira_plugins.cover.fitting import features_of, fitted
 from mira_plugins.cover.network import Bank, CoverNet, cover_net
+from mira_plugins.cover.search import fit
 from mira_plugins.cover.tuning import read
 
 STEPS: Final = 400
@@ -53,9 +54,14 @@ def main() -> None:
     parser.add_argument("symbolic")
     parser.add_argument("renderings", type=Path)
     parser.add_argument("--works", type=int, default=2000, help="to learn layers from")
+    parser.add_argument("--tracks", type=int, default=120, help="renderings that are searched, by name")
     told = parser.parse_args()
-    works, prints = read(told.renderings, MODEL)
-    search(works, prints, [np.load(path)["chroma"] for path in sorted(told.renderings.glob("*.npz"))])
+    works, prints = (found[: told.tracks] for found in read(told.renderings, MODEL))
+    chroma = [np.load(path)["chroma"] for path in sorted(told.renderings.glob("*.npz"))[: told.tracks]]
+    asked = sum(works.count(work) > 1 for work in works)
+    print(f"{asked} queries, {len(works)} tracks, {len({*works})} works\n")
+    print("| | MAP |\n| --- | --- |", flush=True)
+    search(works, prints, chroma)
     recipe = find_training("cover").recipe("covernet")
     versions = VersionData(recipe, [told.symbolic]).versions("train", told.works)
     layers(works, heard_by_the_bank([p.frames for p in prints]), *features_of(versions))
@@ -69,27 +75,23 @@ def show(name: str, alike: NDArray[Any], works: Sequence[str]) -> None:
 
 def search(works: Sequence[str], prints: Sequence[CoverPrint], chroma: Sequence[NDArray[np.float16]]) -> None:
     """Rows of the shipped search, and of its alignment with other features and fewer tries."""
-    best, alone = matrices(prints)
-    show("shipped: alignment and vectors", best, works)
-    show("vectors alone", alone, works)
-    show("the vector of the whole recording alone", vectors(prints) @ vectors(prints).T, works)
-    show("alignment alone", aligned([p.frames for p in prints]), works)
+    aligned, alike = matrices(prints)
+    show("shipped: alignment and vectors", fit(aligned, alike), works)
+    show("vectors alone", alike, works)
+    vectors = np.stack([p.vector for p in prints])
+    show("the vector of the whole recording alone", vectors @ vectors.T, works)
+    show("alignment alone", aligned, works)
     for name, constants in _TRIED:
         with patch.multiple(alignment, **constants):
-            show(f"alignment, {name}", aligned([p.frames for p in prints]), works)
+            show(f"alignment, {name}", scores([p.frames for p in prints]), works)
     both = [(c + 0.5 * np.roll(c, 12, axis=1)).astype(np.float32) for c in chroma]
-    show("alignment, bass with the treble", aligned([pitch_classes(c) for c in both]), works)
-    show("alignment, no square root", aligned([unit(p.frames**2) for p in prints]), works)
+    show("alignment, bass with the treble", scores([pitch_classes(c) for c in both]), works)
+    show("alignment, no square root", scores([unit(p.frames**2) for p in prints]), works)
 
 
-def aligned(frames: Sequence[Floats]) -> NDArray[np.float64]:
+def scores(frames: Sequence[Floats]) -> NDArray[np.float64]:
     """Scores of the alignment of all pairs."""
     return np.array([[match.score for match in alignment.align(one, frames)] for one in frames])
-
-
-def vectors(prints: Sequence[CoverPrint]) -> Floats:
-    """Their vectors, shape (item, dimension)."""
-    return np.stack([p.vector for p in prints])
 
 
 def layers(

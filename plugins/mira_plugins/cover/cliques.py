@@ -12,7 +12,7 @@ from mira.errors import UsageError
 from mira.writers.disk import check_target, write_bytes
 
 from mira_plugins.cover.index import Index, guarded
-from mira_plugins.cover.search import pairs, vectors_of
+from mira_plugins.cover.search import pairs
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def export(index: Index, path: str) -> int:
         stream = io.BytesIO()
         np.savez(
             stream,
-            vectors=vectors_of([t[3] for t in tracks]) if tracks else np.zeros((0, index.manifest.dimension)),
+            vectors=np.array([t[3].vector for t in tracks]).reshape(-1, index.manifest.dimension),
             paths=np.array([t[1] for t in tracks], dtype=np.str_),
             contents=np.array([t[2] for t in tracks], dtype=np.str_),
             duration_s=np.array([t[3].duration_s for t in tracks]),

@@ -13,14 +13,11 @@ from mira.task import Activations
 from mira.writers.text import printable
 from mira_train.evaluate import Row, Track
 from mira_train.metrics import ranking
-from numpy.typing import NDArray
 
 from mira_plugins.cover import CoverPrint
 from mira_plugins.cover.alignment import align
 from mira_plugins.cover.fingerprint import print_of
-from mira_plugins.cover.search import fit, similarity
-
-Matrix = NDArray[np.float64]
+from mira_plugins.cover.search import Scores, fit, similarity
 
 
 def tracks(names: Sequence[str]) -> list[Track]:
@@ -48,8 +45,9 @@ def rows(heard: Sequence[tuple[Track, Activations]], model: Model) -> list[Row]:
     assert model.task.model is not None
     prints = [print_of(activations, model.task.model) for _, activations in heard]
     works = [track.truth for track, _ in heard]
-    best, alone = matrices(prints)
-    scores = {**ranking(-best, works).scores, "vector_map": ranking(-alone, works).scores["map"]}
+    aligned, alike = matrices(prints)
+    best = fit(aligned, alike, model.task.model)
+    scores = {**ranking(-best, works).scores, "vector_map": ranking(-alike, works).scores["map"]}
     asked = [track for track, _ in heard if works.count(track.truth) > 1]
     return [
         Row(track.name, track.family, {name: float(values[i]) for name, values in scores.items()})
@@ -57,14 +55,9 @@ def rows(heard: Sequence[tuple[Track, Activations]], model: Model) -> list[Row]:
     ]
 
 
-def matrices(prints: Sequence[CoverPrint]) -> tuple[Matrix, Matrix]:
-    """Scores of the whole search and of the vectors alone for all pairs, shape (query, track)."""
+def matrices(prints: Sequence[CoverPrint]) -> tuple[Scores, Scores]:
+    """How all pairs align and how alike their vectors are, shape (query, track)."""
     frames = [p.frames for p in prints]
-    alone = np.array([[similarity(one, other) for other in prints] for one in prints])
-    best = np.array(
-        [
-            [fit(match, one, other) for match, other in zip(align(one.frames, frames), prints)]
-            for one in prints
-        ]
-    )
-    return best, alone
+    aligned = np.array([[match.score for match in align(one, frames)] for one in frames])
+    alike = np.array([[similarity(one, other) for other in prints] for one in prints])
+    return aligned, alike

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from mira.card import read_card
+from mira.errors import ModelError
+from mira.writers.text import printable
 from numpy.typing import NDArray
 
 from mira_plugins.cover import MODEL, CoverPrint
 from mira_plugins.cover.alignment import Match, align, paths
 from mira_plugins.cover.index import Index
+
+Scores = NDArray[np.float64]
 
 ALIGNED: Final = 200
 """Candidates that are aligned at least."""
@@ -93,7 +98,8 @@ def query(
     if not tracks:
         return []
     matches = align(asked.frames, [track[3].frames for track in tracks])
-    scores = np.array([fit(m, asked, t[3]) for m, t in zip(matches, tracks)])
+    alike = np.array([similarity(asked, track[3]) for track in tracks])
+    scores = fit(np.array([match.score for match in matches]), alike)
     found = []
     for i in np.argsort(-scores, kind="stable")[:top]:
         chance = probability(float(scores[i]))
@@ -125,18 +131,30 @@ def similarity(ours: CoverPrint, theirs: CoverPrint) -> float:
 
 def probability(score: float) -> float:
     """That two recordings are of one work; fitted on validation works, in the model's card."""
-    told = _calibration()
+    told = _calibration(MODEL)
     return float(1 / (1 + np.exp(-np.clip(told["slope"] * score + told["offset"], -30, 30))))
 
 
 @cache
-def _calibration() -> dict[str, float]:
-    return {name: float(value) for name, value in read_card(MODEL).calibration.items()}
+def _calibration(model: Path) -> dict[str, float]:
+    """What the card says of scores.
+
+    Raises
+    ------
+    ModelError
+        If it says nothing.
+    """
+    told = read_card(model).calibration
+    if not told:
+        raise ModelError(
+            f"{printable(str(model))}: not calibrated yet; python -m mira_plugins.cover.tuning does it"
+        )
+    return {name: float(value) for name, value in told.items()}
 
 
-def fit(match: Match, ours: CoverPrint, theirs: CoverPrint) -> float:
-    """How well two recordings fit: their alignment, and a share of the likeness of their vectors."""
-    return match.score + _calibration()["similarity"] * similarity(ours, theirs)
+def fit(aligned: Scores, alike: Scores, model: Path = MODEL) -> Scores:
+    """How well recordings fit: how they align, and a share of how alike their vectors are."""
+    return aligned + _calibration(model)["similarity"] * alike
 
 
 def _spans(ours: CoverPrint, theirs: CoverPrint, match: Match) -> tuple[Span, ...]:
@@ -151,8 +169,3 @@ def _spans(ours: CoverPrint, theirs: CoverPrint, match: Match) -> tuple[Span, ..
 def _seconds(frames: tuple[float, float], of: CoverPrint) -> tuple[float, float]:
     start, end = frames[0] * of.frame_s, min((frames[1] + 1) * of.frame_s, of.duration_s)
     return round(start, 2), round(end, 2)
-
-
-def vectors_of(prints: Sequence[CoverPrint]) -> NDArray[np.float32]:
-    """Their vectors, shape (item, dimension)."""
-    return np.stack([p.vector for p in prints])

@@ -18,15 +18,14 @@ from mira_train.metrics import ranking
 from numpy.typing import NDArray
 
 from mira_plugins.cover import CoverPrint
-from mira_plugins.cover.alignment import align
+from mira_plugins.cover.evaluation import matrices
+from mira_plugins.cover.examples import FRAME_S
 from mira_plugins.cover.fingerprint import pitch_classes, print_of_frames
-from mira_plugins.cover.search import similarity
 
 WEIGHTS: Final = (0.0, 1.0, 2.0, 4.0, 8.0, 12.0, 16.0, 24.0)
 """Weights of the vectors that are tried."""
 _PRIOR = 1e-3
 """Share of versions among the tracks of a collection that an answer is made for."""
-_FRAME_S = 0.4644
 
 
 def read(folder: Path, model: Path) -> tuple[list[str], list[CoverPrint]]:
@@ -36,21 +35,24 @@ def read(folder: Path, model: Path) -> tuple[list[str], list[CoverPrint]]:
         with np.load(path) as archive:
             frames = pitch_classes(archive["chroma"].astype(np.float32))
             works.append(str(archive["work"]))
-            prints.append(print_of_frames(frames, _FRAME_S, len(frames) * _FRAME_S, model))
+            prints.append(print_of_frames(frames, FRAME_S, len(frames) * FRAME_S, model))
     return works, prints
 
 
 def calibration(works: Sequence[str], prints: Sequence[CoverPrint]) -> Mapping[str, float]:
-    """The best weight by mean average precision, and a logistic curve over the scores of all pairs.
+    """A weight by mean average precision, and a logistic curve over the scores of all pairs.
 
-    Versions are far more frequent among the renderings than in a collection, so pairs are weighted as if one
-    in a thousand were of one work.
+    The least weight counts that is within one standard error of the best (Breiman et al., 1984): the vectors
+    have learned from versions made like these renderings, so these flatter them, while nothing in the
+    alignment is learned. Versions are far more frequent among the renderings than in a collection, so pairs
+    are weighted as if one in a thousand were of one work.
     """
-    frames = [p.frames for p in prints]
-    aligned = np.array([[m.score for m in align(one.frames, frames)] for one in prints])
-    alike = np.array([[similarity(one, other) for other in prints] for one in prints])
-    fits = {w: ranking(-(aligned + w * alike), works).means()["map"] for w in WEIGHTS}
-    weight = max(fits, key=fits.__getitem__)
+    aligned, alike = matrices(prints)
+    found = {w: ranking(-(aligned + w * alike), works).scores["map"] for w in WEIGHTS}
+    fits = {w: float(scores.mean()) for w, scores in found.items()}
+    best = max(fits, key=fits.__getitem__)
+    least = fits[best] - found[best].std() / len(found[best]) ** 0.5
+    weight = min(w for w in WEIGHTS if fits[w] >= least)
     names = np.array(works)
     same = names[:, None] == names[None]
     pairs = ~np.eye(len(names), dtype=bool)
