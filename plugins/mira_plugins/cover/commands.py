@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from mira.errors import Exit, UsageError
 if TYPE_CHECKING:
     from mira import batch
 
+    from mira_plugins.cover.asking import Answer
     from mira_plugins.cover.building import Tally
     from mira_plugins.cover.index import Index
     from mira_plugins.cover.search import Found
@@ -109,7 +111,7 @@ def remove(
 
     if not paths and not missing:
         raise UsageError("name what to remove, or say --missing")
-    with _Writing(index) as opened:
+    with _writing(index) as opened:
         named = [*(paths or []), *(building.missing(opened) if missing else [])]
         gone = building.remove(opened, named)
     if not quiet:
@@ -212,7 +214,7 @@ def merge(others: _Others, index: _Where = None, quiet: _Quiet = False) -> None:
     from mira_plugins.cover import building
     from mira_plugins.cover.index import Index
 
-    with _Writing(index, create="faiss") as opened:
+    with _writing(index, create="faiss") as opened:
         for folder in others:
             with Index(Path(folder)) as other:
                 count = building.merge(opened, other)
@@ -249,7 +251,7 @@ def _take_in(
 
     from mira_plugins.cover import building
 
-    with _Writing(where, create=create) as opened:
+    with _writing(where, create=create) as opened:
         paths = list(paths) or opened.catalogue.roots()
         lost = building.missing(opened) if again else []
         workers: batch.Workers | None = Processes(jobs) if jobs > 1 else None
@@ -283,35 +285,18 @@ def _finish(failures: Iterable[str]) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
-class _Writing:
-    """The index, with the right to write to it."""
+@contextmanager
+def _writing(where: str | None, *, create: str = "") -> Iterator[Index]:
+    """The index, with the right to write to it; sealed if all goes well."""
+    from mira_plugins.cover.index import Index, default_folder, read_manifest, writing
 
-    def __init__(self, where: str | None, *, create: str = "") -> None:
-        from mira_plugins.cover.index import default_folder
-
-        self._folder = Path(where) if where else default_folder()
-        self._create = create
-
-    def __enter__(self) -> Index:
-        from mira_plugins.cover.index import Index, read_manifest, writing
-
-        if not self._create:
-            read_manifest(self._folder)
-        self._right = writing(self._folder)
-        self._right.__enter__()
-        try:
-            self._index = Index(self._folder, create=self._create)
-            self._index.unseal()
-        except BaseException:
-            self._right.__exit__(None, None, None)
-            raise
-        return self._index
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or kind is typer.Exit:
-            self._index.seal()
-        self._index.close()
-        self._right.__exit__(None, None, None)
+    folder = Path(where) if where else default_folder()
+    if not create:
+        read_manifest(folder)
+    with writing(folder), Index(folder, create=create) as opened:
+        opened.unseal()
+        yield opened
+        opened.seal()
 
 
 def _open(where: str | None) -> Index:
@@ -320,13 +305,13 @@ def _open(where: str | None) -> Index:
     return Index(Path(where) if where else default_folder())
 
 
-def _record(answer: Any) -> str:
+def _record(answer: Answer) -> str:
     from mira.writers.json import dumps
 
     return dumps({"query": answer.path, "matches": [m.to_dict() for m in answer.matches]}) + "\n"
 
 
-def _table(answer: Any) -> str:
+def _table(answer: Answer) -> str:
     lines = [printable(answer.path)]
     lines += [_line(match) for match in answer.matches] or ["  no match"]
     return "\n".join(lines) + "\n"

@@ -41,8 +41,6 @@ _LEAST: Final = 0.6
 """Share of a patch that an example fills at least."""
 _LEAK: Final = ((7, 0.25), (4, 0.12), (10, 0.06))
 """Semitones above a note where its harmonics fall, and the most that is heard of them."""
-
-
 SHARES: Final = {"notes": 0.6, "renderings": 0.3, "songs": 0.1}
 """How often each kind of work is drawn."""
 

@@ -163,11 +163,13 @@ class Index:
 
     def seal(self) -> None:
         """Note the SHA-256 of the catalogue, so that every changed byte is noticed."""
-        replace_text(self._seal, self.catalogue.digest())
+        with guarded(self.folder):
+            replace_text(self._seal, self.catalogue.digest())
 
     def unseal(self) -> None:
         """Forget it, before anything is written."""
-        self._seal.unlink(missing_ok=True)
+        with guarded(self.folder):
+            self._seal.unlink(missing_ok=True)
 
     @property
     def _seal(self) -> Path:
