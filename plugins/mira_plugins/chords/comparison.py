@@ -75,7 +75,7 @@ def row(name: str, songs: Sequence[Heard], model: LanguageModel, weights: Weight
 
 def languages() -> Iterator[tuple[str, LanguageModel, Weights]]:
     """What may stand between the frames and the chords, from nothing to what is shipped."""
-    learned, once = shipped_model(), Weights(repeat=0.0)
+    learned, once = shipped_model(), Weights(repeat=0.0, edge=0.0, change=2.0)
     any_change = np.ones_like(learned.changes)
     any_time = np.full((2, AGES), 0.5)
     plain = LanguageModel(any_change, any_time)
@@ -87,7 +87,8 @@ def languages() -> Iterator[tuple[str, LanguageModel, Weights]]:
     yield "learned changes", LanguageModel(learned.changes, any_time), once
     yield "learned durations", LanguageModel(any_change, learned.hazard), once
     yield "both", learned, once
-    yield "both, and repeats", learned, Weights()
+    yield "both, and changes heard", learned, Weights(repeat=0.0)
+    yield "both, changes heard, repeats", learned, Weights()
 
 
 def main() -> None:

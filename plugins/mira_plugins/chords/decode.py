@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _FLOOR = 1e-4
 _LIKELY = 0.02
+_SURE = 0.0025, 0.95
+"""No change is believed to be less or more likely."""
 _DETAIL = 8.0
 """Log odds by which all of the scale of ``detail`` moves a change."""
 _ALTERNATIVES = 3
@@ -40,6 +42,8 @@ class Weights:
         Of a frame's log probabilities against the language model; below 1, since frames are alike.
     change
         Added to the log probability of every change.
+    edge
+        Of the log odds that the network hears a change in that frame, beside the language model's.
     repeat
         Of what is heard where the song repeats itself exactly, against 1 for what is heard now; see
         :mod:`mira_plugins.chords.repeats`.
@@ -53,11 +57,12 @@ class Weights:
     """
 
     frame: float = 0.55
-    change: float = 2.0
+    change: float = 8.0
+    edge: float = 1.5
     repeat: float = 1.0
     votes: float = 0.2
     inversion: float = 0.0
-    temperature: float = 1.0
+    temperature: float = 0.85
 
     @classmethod
     def tuned(cls, defaults: Mapping[str, Any]) -> Weights:
@@ -100,7 +105,9 @@ def decode_chords(
     emission = chances[:, kept].astype(np.float32)
     np.log(np.maximum(emission, _FLOOR, out=emission), out=emission)
     emission *= trust[:, None]
-    path = _path(emission, kept, vocabulary, weights, settings, activations.hop_s, model or shipped_model())
+    entering = _entering(activations.arrays["change"][:, 0], weights, settings.detail)
+    shortest = max(int(np.ceil(settings.min_duration / activations.hop_s)), 1)
+    path = _path(emission, entering, kept, vocabulary, shortest, model or shipped_model())
     first = np.array([frame for frame, _ in path])
     states = [state for _, state in path]
     means = _calibrated(np.add.reduceat(chances, first, dtype=np.float32), weights.temperature)
@@ -144,22 +151,25 @@ def _calibrated(sums: NDArray[np.float32], temperature: float) -> NDArray[np.flo
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def _entering(change: NDArray[np.floating], weights: Weights, detail: float) -> NDArray[np.float64]:
+    """Log odds to be added where a chord begins: what is heard, and what all changes get."""
+    likely = np.clip(change.astype(np.float64), *_SURE)
+    return weights.edge * np.log(likely / (1 - likely)) + weights.change + _DETAIL * (detail - 0.5)
+
+
 def _path(
     emission: NDArray[np.float32],
+    entering: NDArray[np.float64],
     kept: NDArray[np.int64],
     vocabulary: Vocabulary,
-    weights: Weights,
-    settings: ChordSettings,
-    hop_s: float,
+    shortest: int,
     model: LanguageModel,
 ) -> list[tuple[int, int]]:
     ending, living = (table[:, kept] for table in model.durations(vocabulary))
-    shortest = max(int(np.ceil(settings.min_duration / hop_s)), 1)
     if shortest > AGES:
         ending, living = (_extended(table, shortest) for table in (ending, living))
-    change = np.float32(weights.change + _DETAIL * (settings.detail - 0.5))
-    transitions = model.transitions(vocabulary)[np.ix_(kept, kept)] + change
-    path = best_path(emission, transitions, ending, living, shortest)
+    transitions = model.transitions(vocabulary)[np.ix_(kept, kept)]
+    path = best_path(emission, transitions, ending, living, entering, shortest=shortest)
     return [(frame, int(kept[state])) for frame, state in path]
 
 

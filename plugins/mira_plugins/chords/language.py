@@ -165,6 +165,8 @@ def best_path(
     transitions: NDArray[np.float32],
     ending: NDArray[np.float32],
     living: NDArray[np.float32],
+    entering: NDArray[np.float64] | None = None,
+    *,
     shortest: int = 1,
 ) -> list[tuple[int, int]]:
     """The best sequence of (first frame, state) under a semi-Markov model, exactly.
@@ -180,11 +182,14 @@ def best_path(
         Shape (state, state), -inf on the diagonal.
     ending, living
         Shape (age, state): log probability that a state ends at an age, and that it outlives it.
+    entering
+        Shape (frame,): added where a state begins in that frame, but for the first; nothing if not given.
     shortest
         Frames that every state but the last lasts at least; at most the number of ages.
     """
     n, size = emission.shape
     ages = len(ending)
+    begins = np.zeros(n) if entering is None else entering
     ends = ending.T.astype(np.float64)
     ends[:, : shortest - 1] = -np.inf
     more = ends[:, -1] - living[-2] if ages > 1 else ends[:, -1]  # log hazard of the last age
@@ -221,7 +226,7 @@ def best_path(
             break
         candidates = to + leave
         came_from[t] = candidates.argmax(axis=1)
-        score = candidates[states, came_from[t]]
+        score = candidates[states, came_from[t]] + begins[t]
     return _trace(int(leave.argmax()), came_from, lasted)
 
 

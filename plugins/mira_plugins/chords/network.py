@@ -35,6 +35,8 @@ class ChordNetConfig:
         One block each; its convolution over time spans ``5 * dilation`` frames.
     dropout
         On the features between blocks.
+    edges
+        Channels of what finds the changes.
     tuning_s
         Seconds to either side over which the tuning is measured.
     """
@@ -42,6 +44,7 @@ class ChordNetConfig:
     width: int = 32
     dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 1)
     dropout: float = 0.1
+    edges: int = 32
     tuning_s: float = 8.0
 
 
@@ -121,17 +124,63 @@ class Block(nn.Module):
         return F.relu(x + self.norms[1](self.pitch(self.dropout(y))))
 
 
+class Edges(nn.Module):
+    """Where one chord ends and the next begins: features, roots -> logits (batch, frame, 1).
+
+    What it hears: features of all pitch classes together, and how far the likely roots of the frames just
+    before are from those just after, over :data:`LOOKS` frames (Bhattacharyya's distance, 0 to 1).
+    """
+
+    LOOKS = (1, 2, 4, 8)
+    DILATIONS = (1, 4, 16)
+
+    def __init__(self, features: int, width: int, dropout: float) -> None:
+        super().__init__()
+        seen = 2 * features + len(self.LOOKS)
+        self.stem = nn.Sequential(nn.BatchNorm1d(seen), nn.Conv1d(seen, width, 1))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv1d(width, width, 5, padding=2 * d, dilation=d, bias=False),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+            )
+            for d in self.DILATIONS
+        )
+        self.told = nn.Conv1d(width, 1, 1)
+
+    def forward(self, x: Tensor, root: Tensor) -> Tensor:
+        """(batch, channel, 12, frame) and probabilities (batch, frame, 13) -> (batch, frame, 1)."""
+        steps = [self.step(root.transpose(1, 2), n) for n in self.LOOKS]
+        y = self.stem(torch.cat([x.mean(dim=2), x.amax(dim=2), *steps], dim=1))
+        for block in self.blocks:
+            y = y + block(y)
+        return self.told(y).transpose(1, 2)
+
+    @staticmethod
+    def step(likely: Tensor, frames: int) -> Tensor:
+        """(batch, state, frame) -> (batch, 1, frame): the frames before it against it and those after."""
+        felt = F.avg_pool1d(F.pad(likely, (frames, frames - 1), "replicate"), frames, 1).sqrt()
+        return 1 - (felt[:, :, :-frames] * felt[:, :, frames:]).sum(dim=1, keepdim=True)
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that a logit depends on."""
+        return 2 * sum(self.DILATIONS) + max(self.LOOKS)
+
+
 class ChordNet(nn.Module):
-    """Chroma (batch, frame, 24) -> logits ``root``, ``quality``, ``bass``, ``pitch``.
+    """Chroma (batch, frame, 24) -> logits ``root``, ``quality``, ``bass``, ``pitch``, ``change``.
 
     ``root`` and ``bass`` are (batch, frame, 13): the pitch classes from C, and no chord. ``quality`` is
     (batch, frame, 12, 13): for each root, which of :data:`vocabulary.NAMES` it would carry. ``pitch`` is
     (batch, frame, 12): which pitch classes belong to the chord. (Such targets: McFee and Bello, ISMIR 2017.)
+    ``change`` is (batch, frame, 1): whether another chord begins there.
     """
 
     keyless = True
     """Whether a transposed song gives transposed logits, so that it needs no transposed examples."""
-    parts: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0}
+    parts: Mapping[str, float] = {"root": 1.0, "quality": 0.7, "bass": 0.4, "pitch": 2.0, "change": 3.0}
     """Weights of the parts of its loss."""
 
     def __init__(self, config: ChordNetConfig | None = None) -> None:
@@ -143,8 +192,9 @@ class ChordNet(nn.Module):
         self.blocks = nn.Sequential(*[Block(width, d, config.dropout) for d in config.dilations])
         self.each = nn.Conv2d(width, 3 + N_QUALITIES, 1)
         self.none = nn.Conv1d(width, 2, 1)
+        self.edges = Edges(width, config.edges, config.dropout)
 
-    def forward(self, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, chroma: Tensor) -> tuple[Tensor, ...]:
         batch, frames, _ = chroma.shape
         x = torch.log1p(chroma).reshape(batch, frames, 2, 12).permute(0, 2, 3, 1)
         x = torch.cat([x[:, :, 12 - _FROM_C :], x[:, :, : 12 - _FROM_C]], dim=2)
@@ -153,12 +203,13 @@ class ChordNet(nn.Module):
         none = self.none(x.mean(dim=2)).transpose(1, 2)
         root = torch.cat([each[..., 0], none[..., :1]], dim=-1)
         bass = torch.cat([each[..., 1], none[..., 1:]], dim=-1)
-        return root, each[..., 3:], bass, each[..., 2]
+        change = self.edges(x, root.softmax(-1))
+        return root, each[..., 3:], bass, each[..., 2], change
 
     @property
     def reach(self) -> int:
         """Frames to either side that a frame depends on."""
-        return 2 * sum(self.config.dilations)
+        return 2 * sum(self.config.dilations) + self.edges.reach
 
 
 def chord_net(**sizes: Any) -> ChordNet:
@@ -178,6 +229,7 @@ class Shipped(nn.Module):
         "quality": ("frame", "root", "quality"),
         "bass": ("frame", "root"),
         "pitch": ("frame", "pitch class"),
+        "change": ("frame", "change"),
         "chroma": ("frame", "bin"),
     }
     """The outputs in order, and what their axes mean."""
@@ -189,8 +241,9 @@ class Shipped(nn.Module):
 
     def forward(self, waveform: Tensor) -> tuple[Tensor, ...]:
         chroma = self.front(waveform)
-        root, quality, bass, pitch = self.net(chroma)
-        return root.softmax(-1), quality.softmax(-1), bass.softmax(-1), pitch.sigmoid(), chroma
+        root, quality, bass, pitch, change = self.net(chroma)
+        likely = [logits.softmax(-1) for logits in (root, quality, bass)]
+        return *likely, pitch.sigmoid(), change.sigmoid(), chroma
 
     @property
     def reach(self) -> int:

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from mira_plugins.chords.network import N_QUALITIES, ChordNet, chord_net
 
-_SIZES: Final = (13, 12 * N_QUALITIES, 13, 12)
-"""Logits of root, quality, bass and pitch."""
+_SIZES: Final = (13, 12 * N_QUALITIES, 13, 12, 1)
+"""Logits of root, quality, bass, pitch and change."""
 
 
 class Rival(nn.Module):
@@ -44,10 +44,10 @@ class Rival(nn.Module):
         self.body = BODIES[body](width)
         self.heads = nn.Sequential(nn.Dropout(dropout), nn.Linear(width, sum(_SIZES)))
 
-    def forward(self, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, chroma: Tensor) -> tuple[Tensor, ...]:
         x = self.stem(torch.log1p(chroma).transpose(1, 2))
-        root, quality, bass, pitch = self.heads(self.body(x.transpose(1, 2))).split(_SIZES, -1)
-        return root, quality.unflatten(-1, (12, N_QUALITIES)), bass, pitch
+        root, quality, *others = self.heads(self.body(x.transpose(1, 2))).split(_SIZES, -1)
+        return root, quality.unflatten(-1, (12, N_QUALITIES)), *others
 
 
 class Recurrent(nn.Module):
@@ -134,24 +134,24 @@ class OneSoftmax(ChordNet):
     qualities', and one over the qualities of each root: so its loss is the sum of both.
     """
 
-    parts: Mapping[str, float] = {"root": 1.0, "quality": 1.0, "bass": 0.0, "pitch": 0.0}
+    parts: Mapping[str, float] = {**ChordNet.parts, "quality": 1.0, "bass": 0.0, "pitch": 0.0}
 
-    def forward(self, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        root, quality, bass, pitch = super().forward(chroma)
-        return torch.cat([quality.logsumexp(-1), root[..., 12:]], dim=-1), quality, bass, pitch
+    def forward(self, chroma: Tensor) -> tuple[Tensor, ...]:
+        root, quality, *others = super().forward(chroma)
+        return torch.cat([quality.logsumexp(-1), root[..., 12:]], dim=-1), quality, *others
 
 
 class TrebleAlone(ChordNet):
     """ChordNet without the bass half of the chroma."""
 
-    def forward(self, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, chroma: Tensor) -> tuple[Tensor, ...]:
         return super().forward(F.pad(chroma[..., 12:], (12, 0)))
 
 
 class OneChroma(ChordNet):
     """ChordNet on one chroma: bass and treble added up."""
 
-    def forward(self, chroma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, chroma: Tensor) -> tuple[Tensor, ...]:
         return super().forward(F.pad(chroma[..., :12] + chroma[..., 12:], (12, 0)))
 
 

@@ -30,6 +30,8 @@ DEMO = Demo(chord_set)
 _COMMON: Mapping[str, float] = {"maj": 0.8, "min": 1.1}
 _RARE = 1.4
 """Weights of the qualities in the loss: rare ones count for more, though far less than their rarity asks."""
+_SPREAD = (0.1, 0.45, 0.9, 0.45, 0.1)
+"""Probability of a change in the frames around a labelled one."""
 
 Batch = Mapping[str, Tensor]
 
@@ -104,11 +106,11 @@ class ChordLearner(AveragedLearner):
 def chord_loss(
     outputs: tuple[Tensor, ...], batch: Batch, weights: Mapping[str, float] = ChordNet.parts
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum of the losses of root, quality (at the true root), bass and pitch classes, and each alone.
+    """Weighted sum of the losses of root, quality (at the true root), bass, tones and changes, and each alone.
 
     Frames whose target is :data:`IGNORED` count for nothing.
     """
-    root, quality, bass, pitch = outputs
+    root, quality, bass, pitch, change = outputs
     sounding = (batch["root"] != IGNORED) & (batch["root"] != NO_CHORD)
     known = (batch["tones"] != IGNORED)[..., None]
     weight = torch.tensor([_COMMON.get(name, _RARE) for name in NAMES], device=root.device)
@@ -121,9 +123,25 @@ def chord_loss(
         ),
         "bass": _cross_entropy(bass, batch["bass"]),
         "pitch": (tones * known).sum() / (12 * known.sum()).clamp(min=1),
+        "change": _change_loss(change.squeeze(-1), batch),
     }
     loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
     return loss, {name: part.detach() for name, part in parts.items()}
+
+
+def _change_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of the changes, each spread over its neighbours: labels are not exact to a frame."""
+    same, known = torch.ones_like(logits, dtype=torch.bool), torch.ones_like(logits, dtype=torch.bool)
+    for name in ("root", "quality"):
+        target = batch[name]
+        same[:, 1:] &= target[:, 1:] == target[:, :-1]
+    unknown = (batch["root"] == IGNORED) | ((batch["root"] != NO_CHORD) & (batch["quality"] == IGNORED))
+    known &= ~unknown
+    known[:, 1:] &= ~unknown[:, :-1]
+    known[:, 0] = False
+    spread = F.conv1d((~same).float()[:, None], torch.tensor([[_SPREAD]], device=logits.device), padding=2)
+    each = F.binary_cross_entropy_with_logits(logits, spread[:, 0].clamp(max=max(_SPREAD)), reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def transposed(batch: Batch, steps: int) -> Batch:
@@ -157,7 +175,7 @@ def at_root(quality: Tensor, root: Tensor) -> Tensor:
 
 def frames_right(outputs: tuple[Tensor, ...], batch: Batch) -> tuple[float, int]:
     """How many frames have root and quality right, and how many could."""
-    root, quality, _, _ = outputs
+    root, quality, *_ = outputs
     right = root.argmax(-1) == batch["root"]
     silent = batch["root"] == NO_CHORD
     same = at_root(quality, batch["root"]).argmax(-1) == batch["quality"]

@@ -33,7 +33,8 @@ from mira_plugins.chords.vocabulary import NAMES, NO_CHORD, harte, spelling
 
 GRID = {
     "frame": (0.2, 0.28, 0.4, 0.55, 0.75, 1.0),
-    "change": (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0),
+    "change": (-1.0, 1.0, 3.0, 5.0, 7.0, 9.0, 11.0),
+    "edge": (0.0, 0.5, 1.0, 1.5, 2.0, 3.0),
     "repeat": (0.0, 0.5, 1.0, 2.0),
     "votes": (0.0, 0.1, 0.2, 0.3),
     "inversion": (0.0, 0.3, 0.7, 1.2, 2.0),
@@ -82,9 +83,10 @@ def heard(net: nn.Module, song: LabelledChroma) -> Heard:
     chroma = song.chroma
     values = dequantised(chroma) if chroma.dtype == np.uint8 else chroma.astype(np.float32)
     with torch.no_grad():
-        root, quality, bass, pitch = net(torch.from_numpy(np.ascontiguousarray(values.T))[None])
+        root, quality, bass, pitch, change = net(torch.from_numpy(np.ascontiguousarray(values.T))[None])
     likely = {"root": root.softmax(-1), "quality": quality.softmax(-1), "bass": bass.softmax(-1)}
-    arrays = {name: tensor[0].numpy() for name, tensor in {**likely, "pitch": pitch.sigmoid()}.items()}
+    likely |= {"pitch": pitch.sigmoid(), "change": change.sigmoid()}
+    arrays = {name: tensor[0].numpy() for name, tensor in likely.items()}
     activations = Activations(arrays, 44100, 2048, len(song.targets) * HOP_S)
     return Heard(song.source, activations, labelled(song.targets))
 

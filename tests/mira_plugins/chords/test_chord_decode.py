@@ -37,6 +37,9 @@ def heard(*chords: tuple[str, int], sure: float = 0.9) -> Activations:
         name: np.array(rows, np.float32)
         for name, rows in zip(("root", "quality", "bass", "pitch"), (root, quality, bass, pitch))
     }
+    arrays["change"] = np.full((len(root), 1), 0.01, np.float32)
+    for frame in np.cumsum([frames for _, frames in chords])[:-1]:
+        arrays["change"][frame] = 0.9
     return Activations(arrays, RATE, HOP, len(root) * HOP / RATE)
 
 
@@ -107,12 +110,21 @@ def test_min_duration_holds_for_all_but_the_last() -> None:
 
 
 def test_more_detail_gives_more_changes() -> None:
-    quick = [("C:maj", 4), ("F:maj", 4)] * 20
-    few, many = (
-        len(decode_chords(heard(*quick, sure=0.6), ChordSettings(detail=detail)).label)
-        for detail in (0.0, 1.0)
-    )
+    quick = heard(*[("C:maj", 4), ("F:maj", 4)] * 20, sure=0.6)
+    quick.arrays["change"][:] = 0.1
+    few, many = (len(decode_chords(quick, ChordSettings(detail=detail)).label) for detail in (0.0, 1.0))
     assert few < many
+
+
+def test_a_chord_begins_where_a_change_is_heard() -> None:
+    unclear = heard(("C:maj", 40), ("F:maj", 40), sure=0.9)
+    for name in ("root", "quality", "bass"):
+        unclear.arrays[name][36:44] = unclear.arrays[name][[0, -1]].mean(axis=0)
+    for frame in (37, 43):
+        unclear.arrays["change"][:] = 0.01
+        unclear.arrays["change"][frame] = 0.9
+        chords = decode_chords(unclear, ChordSettings())
+        assert np.allclose(chords.start_s, [0, (frame - 0.5) * HOP / RATE])
 
 
 def test_boundaries_move_to_beats(tmp_path: Path) -> None:

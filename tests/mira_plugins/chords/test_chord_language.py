@@ -12,13 +12,16 @@ from mira_plugins.chords.vocabulary import NAMES, NO_CHORD
 MAJ, SEVENTH, MIN = NAMES.index("maj"), NAMES.index("7"), NAMES.index("min")
 
 
-def brute(emission: np.ndarray, table: np.ndarray, hazard: np.ndarray) -> list[tuple[int, int]]:
+def brute(
+    emission: np.ndarray, table: np.ndarray, hazard: np.ndarray, entering: np.ndarray
+) -> list[tuple[int, int]]:
     """The best of all paths, by trying them."""
     n, size = emission.shape
     survival = np.log1p(-hazard)
 
     def value(path: tuple[int, ...]) -> float:
         total = sum(float(emission[t, s]) for t, s in enumerate(path))
+        total += sum(float(entering[t]) for t in range(1, n) if path[t] != path[t - 1])
         lengths = [(s, len(list(group))) for s, group in groupby(path)]
         for i, (state, length) in enumerate(lengths):
             ages = [min(age, len(hazard) - 1) for age in range(length)]
@@ -46,7 +49,10 @@ def test_best_path_equals_trying_all_paths(seed: int) -> None:
     survived = np.concatenate([[0.0], np.cumsum(np.log1p(-hazard))])
     ending = np.repeat((survived[:-1] + np.log(hazard))[:, None], size, axis=1)
     living = np.repeat(survived[1:, None], size, axis=1)
-    assert best_path(emission, table, ending, living) == brute(emission, table, hazard)
+    entering = rng.normal(0, 1, n)
+    assert best_path(emission, table, ending, living, entering) == brute(emission, table, hazard, entering)
+    nothing = np.zeros(n)
+    assert best_path(emission, table, ending, living) == brute(emission, table, hazard, nothing)
 
 
 def test_no_state_is_shorter_than_asked_for() -> None:

@@ -12,7 +12,7 @@ from mira.card import Card, Output
 from mira.errors import ModelError
 from mira.session import Session
 from mira_export.export import export_onnx
-from mira_plugins.chords.network import ChordNet, ChordNetConfig, FrontEnd, Shipped
+from mira_plugins.chords.network import ChordNet, ChordNetConfig, Edges, FrontEnd, Shipped
 from mira_plugins.chords.stored import CutModel
 from mira_train.frontends.nnls import NNLSChroma
 
@@ -31,13 +31,23 @@ def triad(pitches: tuple[int, ...], seconds: float, cents: float = 0.0) -> np.nd
 def test_a_transposed_song_gives_transposed_activations(net: ChordNet) -> None:
     chroma = torch.rand(1, 40, 24, generator=torch.Generator().manual_seed(1)) * 3
     moved = torch.roll(chroma.reshape(1, 40, 2, 12), 5, 3).reshape(1, 40, 24)
-    root, quality, bass, pitch = net(chroma)
-    root2, quality2, bass2, pitch2 = net(moved)
+    root, quality, bass, pitch, change = net(chroma)
+    root2, quality2, bass2, pitch2, change2 = net(moved)
     for one, two in ((root, root2), (bass, bass2)):
         assert torch.allclose(torch.roll(one[..., :12], 5, -1), two[..., :12], atol=1e-4)
         assert torch.allclose(one[..., 12], two[..., 12], atol=1e-4)
     assert torch.allclose(torch.roll(quality, 5, 2), quality2, atol=1e-4)
     assert torch.allclose(torch.roll(pitch, 5, -1), pitch2, atol=1e-4)
+    assert torch.allclose(change, change2, atol=1e-4)
+
+
+def test_a_step_of_roots_is_where_they_change() -> None:
+    likely = torch.zeros(1, 13, 20)
+    likely[:, 2, :9], likely[:, 7, 9:] = 1, 1
+    step = Edges.step(likely, 4)[0, 0]
+    assert step.shape == (20,)
+    assert step.argmax() == 9 and step[9] == 1
+    assert step[:6].max() < 1e-3 and step[13:].max() < 1e-3
 
 
 @torch.no_grad()
@@ -118,4 +128,4 @@ def test_a_model_without_chroma_cannot_be_cut(tmp_path: Path) -> None:
 
 
 def test_reach_grows_with_the_dilations() -> None:
-    assert ChordNet(ChordNetConfig(width=4, dilations=(1, 2, 4))).reach == 14
+    assert ChordNet(ChordNetConfig(width=4, dilations=(1, 2, 4))).reach == 14 + 42 + 8

@@ -38,7 +38,7 @@ def certain(root: int, quality: int, bass: int, tones: int) -> tuple[Tensor, ...
         q[:, :, root, quality] = 20
     for i in range(12):
         p[..., i] = 20 if tones >> i & 1 else -20
-    return r, q, b, p
+    return r, q, b, p, torch.full((1, 1, 1), -20.0)
 
 
 def test_a_sure_and_right_network_has_no_loss() -> None:
@@ -46,6 +46,19 @@ def test_a_sure_and_right_network_has_no_loss() -> None:
     loss, _ = chord_loss(certain(*chord), batch(chord))
     assert loss < 1e-3
     assert frames_right(certain(*chord), batch(chord)) == (1.0, 1)
+
+
+def test_a_change_is_where_root_or_quality_becomes_another() -> None:
+    rows = [(9, 1, 9, 0)] * 6 + [(9, 0, 9, 0)] * 6 + [(IGNORED,) * 4] * 4 + [(0, 0, 0, 0)] * 4
+    quiet = [torch.zeros(1, 20, *size) for size in ((13,), (12, 13), (13,), (12,))]
+
+    def lost(*frames: int) -> float:
+        change = torch.full((1, 20, 1), -4.0)
+        change[:, list(frames)] = 2.0
+        return float(chord_loss((*quiet, change), batch(*rows))[1]["change"])
+
+    assert lost(6) < lost() and lost(6) < lost(5) and lost(6) < lost(6, 9)
+    assert lost(6, 13) == lost(6)  # nobody knows what chord came before
 
 
 def test_silence_has_no_quality_and_unknown_frames_count_for_nothing() -> None:
@@ -85,8 +98,8 @@ def test_stored_chroma_becomes_a_model_file(tmp_path: Path, monkeypatch: pytest.
     model, difference = export("chords", tmp_path / "run")
     assert difference <= recipe.export.tolerance
     card = read_card(model)
-    assert [o.name for o in card.outputs] == ["root", "quality", "bass", "pitch", "chroma"]
-    assert card.defaults.keys() == {"frame", "change", "inversion", "temperature", "repeat", "votes"}
+    assert [o.name for o in card.outputs] == ["root", "quality", "bass", "pitch", "change", "chroma"]
+    assert card.defaults.keys() == {"frame", "change", "edge", "inversion", "temperature", "repeat", "votes"}
 
 
 def write_songs(folder: Path) -> None:
