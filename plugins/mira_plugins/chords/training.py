@@ -106,7 +106,7 @@ class ChordLearner(AveragedLearner):
 def chord_loss(
     outputs: tuple[Tensor, ...], batch: Batch, weights: Mapping[str, float] = ChordNet.parts
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum of the losses of root, quality (at the true root), bass, tones and changes, and each alone.
+    """Weighted sum of the losses of root, quality (at the true root), bass, tones, changes; and each alone.
 
     Frames whose target is :data:`IGNORED` count for nothing.
     """

@@ -116,7 +116,8 @@ def read_stems(path: Path) -> list[Stored]:
             head, _, tags = key.rsplit("|", 2)
             kind, _, group = head.partition(":")
             known = frozenset(tags.split(",")) - {""}
-            out.append(Stored(key, kind, group, archive[key], LOWEST_DB, STEP_DB, known))
+            name = f"{path.parent.name}/{key}"
+            out.append(Stored(name, kind, group, archive[key], LOWEST_DB, STEP_DB, known))
     return out
 
 

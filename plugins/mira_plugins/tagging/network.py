@@ -32,11 +32,27 @@ class TagNetConfig:
         Before the tags.
     frozen
         Whether the encoder stays as it is, so that only the tags are learned: a linear probe.
+    experts
+        Networks of the same size that learn the genres alone and are asked beside the first.
     """
 
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     dropout: float = 0.4
     frozen: bool = False
+    experts: int = 3
+
+
+class Expert(nn.Module):
+    """Relative levels (batch, 127, column) -> logits of the genres (batch, genre, step)."""
+
+    def __init__(self, config: TagNetConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config.encoder)
+        self.dropout = nn.Dropout(config.dropout)
+        self.genres = nn.Conv1d(config.encoder.dimension, N_GENRES, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.genres(self.dropout(self.encoder(x)))
 
 
 class TagNet(nn.Module):
@@ -50,6 +66,7 @@ class TagNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.tags = nn.Conv1d(config.encoder.dimension, len(TAGS), 1)
         self.alpha = nn.Parameter(torch.ones(len(TAGS) - N_GENRES))
+        self.experts = nn.ModuleList(Expert(config) for _ in range(config.experts))
 
     def train(self, mode: bool = True) -> TagNet:
         """Let all train; a frozen encoder, with its norms and dropout, stays as it is."""
@@ -59,8 +76,15 @@ class TagNet(nn.Module):
         return self
 
     def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        vectors = self.encoder(relative(level))
-        return self.tags(self.dropout(vectors)), vectors
+        logits, vectors, opinions = self.opinions(level)
+        genres, others = logits.split([N_GENRES, len(TAGS) - N_GENRES], dim=1)
+        return torch.cat([torch.stack([genres, *opinions]).mean(0), others], dim=1), vectors
+
+    def opinions(self, level: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Logits and vectors as :meth:`forward`, but without the experts; and each expert's of the genres."""
+        x = relative(level)
+        vectors = self.encoder(x)
+        return self.tags(self.dropout(vectors)), vectors, [expert(x) for expert in self.experts]
 
     def pooled(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (batch, tag, step) -> genres' logits and the other tags' probabilities of the whole.
@@ -75,10 +99,11 @@ class TagNet(nn.Module):
 
 
 def tag_net(**sizes: Any) -> TagNet:
-    """Make the network of a recipe: ``sizes`` of :class:`EncoderConfig`, ``before_tags``, ``frozen``."""
+    """Make a recipe's network: sizes of :class:`EncoderConfig`, ``before_tags``, ``frozen``, ``experts``."""
     dropout, frozen = float(sizes.pop("before_tags", 0.4)), bool(sizes.pop("frozen", False))
+    experts = int(sizes.pop("experts", 3))
     told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
-    return TagNet(TagNetConfig(EncoderConfig(**told), dropout, frozen))
+    return TagNet(TagNetConfig(EncoderConfig(**told), dropout, frozen, experts))
 
 
 class Shipped(nn.Module):

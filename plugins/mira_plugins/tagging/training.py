@@ -89,14 +89,17 @@ class TagLearner(AveragedLearner):
         self._heard: list[list[NDArray[np.float32]]] = []
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Loss of a batch."""
-        loss = tag_loss(*self._pooled(batch), batch)
+        """Loss of a batch; every expert learns the genres for itself."""
+        logits, _, opinions = self.net.opinions(batch["level"])
+        genres, others = self.net.pooled(logits)
+        loss = tag_loss(genres, others, batch)
+        loss = loss + sum(genre_loss(opinion.mean(-1), batch) for opinion in opinions)
         self.log_training(loss, len(batch["level"]))
         return loss
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Gather losses and what was heard."""
-        genres, others = self._pooled(batch)
+        genres, others = self.net.pooled(self.net(batch["level"])[0])
         self.keep_validation(tag_loss(genres, others, batch), len(batch["level"]))
         heard = torch.cat([genres.softmax(-1), others], 1)
         self._heard.append([part.cpu().numpy() for part in (heard, batch["target"], batch["known"])])
@@ -109,21 +112,20 @@ class TagLearner(AveragedLearner):
         scores = measure(heard, target, known)
         self.log_dict({f"valid_{name}": value for name, value in scores.items()})
 
-    def _pooled(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        assert isinstance(self.net, TagNet)
-        return self.net.pooled(self.net(batch["level"])[0])
-
 
 def tag_loss(genres: Tensor, others: Tensor, batch: Batch) -> Tensor:
     """Cross entropy of the genre and of every other tag, each over the examples that know it."""
-    target, known = batch["target"], batch["known"]
-    wanted = target[:, :N_GENRES] * (1 - _SMOOTHING) + _SMOOTHING / N_GENRES
-    genre = -(wanted * genres.log_softmax(-1)).sum(-1) * known[:, 0]
-    each = F.binary_cross_entropy(others.clamp(1e-6, 1 - 1e-6), target[:, N_GENRES:], reduction="none")
-    weight = known[:, N_GENRES:]
-    return genre.sum() / known[:, 0].sum().clamp(min=1) + _OTHERS * (
-        each * weight
-    ).sum() / weight.sum().clamp(min=1)
+    target, weight = batch["target"][:, N_GENRES:], batch["known"][:, N_GENRES:]
+    each = F.binary_cross_entropy(others.clamp(1e-6, 1 - 1e-6), target, reduction="none")
+    return genre_loss(genres, batch) + _OTHERS * (each * weight).sum() / weight.sum().clamp(min=1)
+
+
+def genre_loss(genres: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of the genre, over the examples that know it."""
+    known = batch["known"][:, 0]
+    wanted = batch["target"][:, :N_GENRES] * (1 - _SMOOTHING) + _SMOOTHING / N_GENRES
+    each = -(wanted * genres.log_softmax(-1)).sum(-1)
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def measure(
