@@ -56,7 +56,8 @@ def main() -> None:
     parser.add_argument("--works", type=int, default=2000, help="to learn layers from")
     parser.add_argument("--tracks", type=int, default=120, help="renderings that are searched, by name")
     told = parser.parse_args()
-    works, prints = (found[: told.tracks] for found in read(told.renderings, MODEL))
+    works, prints = read(told.renderings, MODEL)
+    works, prints = works[: told.tracks], prints[: told.tracks]
     chroma = [np.load(path)["chroma"] for path in sorted(told.renderings.glob("*.npz"))[: told.tracks]]
     asked = sum(works.count(work) > 1 for work in works)
     print(f"{asked} queries, {len(works)} tracks, {len({*works})} works\n")
