@@ -47,7 +47,8 @@ class Session:
     card
         The model's card.
     chunk_s
-        Seconds of a recording that go through the graph at once.
+        Seconds of a recording that go through the graph at once, beside what they depend on: as long as that,
+        though 20 to 30 s. Shorter ones would be heard twice for the most part, longer ones take memory.
 
     Raises
     ------
@@ -57,13 +58,12 @@ class Session:
         If there is no such provider, or ``threads`` is less than 1.
     """
 
-    chunk_s: float = 30.0
-
     def __init__(self, model: Path, *, threads: int | None = None, provider: str | None = None) -> None:
         if threads is not None and threads < 1:
             raise UsageError(f"threads is {threads}, but must be at least 1")
         self.model = model
         self.card, graph = load_bytes(model)
+        self.chunk_s = min(max(sum(self.card.receptive_field) / self.card.sample_rate, 20.0), 30.0)
         self._session = _onnx_session(graph, threads or usable_cores(), _provider(provider), model)
         self._names = [output.name for output in self.card.outputs]
         self._check_graph()
