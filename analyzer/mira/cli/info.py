@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -140,6 +139,8 @@ def _doctor(json: Json = False) -> None:
 
 def _examine() -> dict[str, Any]:
     """Collect what ``mira doctor`` says; nothing that is broken stops it."""
+    import platform
+
     from mira.audio import decoders
     from mira.session import usable_cores
     from mira.store import default_path
