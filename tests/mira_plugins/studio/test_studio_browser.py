@@ -17,7 +17,7 @@ import pytest
 from desk import announce, recording
 from humming import MARKUP
 from mira.plugins import find_plugins
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Route, expect, sync_playwright
 
 pytestmark = pytest.mark.slow
 
@@ -378,6 +378,27 @@ def test_a_studio_that_was_killed_is_found_again_and_the_unsaved_edit_is_saved(
     expect(piece.locator("#saved")).to_have_text("edited, saved")
     expect(piece.locator("#banner")).to_be_hidden()
     assert len(_notes(piece)["start_s"]) == before - 1
+
+
+def test_the_warning_of_an_edit_that_was_not_saved_goes_when_it_is(piece: Page) -> None:
+    refuse: list[bool] = [True]
+
+    def answer(route: Route) -> None:
+        if route.request.method == "PUT" and refuse:
+            refuse.pop()
+            route.abort()
+        else:
+            route.continue_()
+
+    piece.route("**/edits/**", answer)
+    _roll(piece).focus()
+    piece.keyboard.press("n")
+    piece.keyboard.press("Delete")
+    expect(piece.locator("#banner")).to_contain_text("Not saved")
+    piece.keyboard.press("n")
+    piece.keyboard.press("Delete")
+    expect(piece.locator("#saved")).to_have_text("edited, saved")
+    expect(piece.locator("#banner")).to_be_hidden()
 
 
 def test_help_keys_and_focus(piece: Page) -> None:

@@ -164,8 +164,10 @@ export class TrackView {
     const unsaved = this.docs.filter((doc) => doc.problem);
     const edited = this.docs.some((doc) => doc.edited);
     document.getElementById("saved").textContent = unsaved.length ? "not saved" : edited ? "edited, saved" : "";
-    if (unsaved.length) banner(unsaved[0].problem);
-    else if (this.warned) this.warned = banner("");
+    if (unsaved.length) {
+      this.warned = true;
+      banner(unsaved[0].problem);
+    } else if (this.warned) this.warned = banner("");
   }
 
   undo() {
