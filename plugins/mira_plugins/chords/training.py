@@ -131,14 +131,12 @@ def chord_loss(
 
 def _change_loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross entropy of the changes, each spread over its neighbours: labels are not exact to a frame."""
-    same, known = torch.ones_like(logits, dtype=torch.bool), torch.ones_like(logits, dtype=torch.bool)
+    same, known = torch.ones_like(logits, dtype=torch.bool), torch.zeros_like(logits, dtype=torch.bool)
     for name in ("root", "quality"):
         target = batch[name]
         same[:, 1:] &= target[:, 1:] == target[:, :-1]
     unknown = (batch["root"] == IGNORED) | ((batch["root"] != NO_CHORD) & (batch["quality"] == IGNORED))
-    known &= ~unknown
-    known[:, 1:] &= ~unknown[:, :-1]
-    known[:, 0] = False
+    known[:, 1:] = ~(unknown[:, 1:] | unknown[:, :-1])
     spread = F.conv1d((~same).float()[:, None], torch.tensor([[_SPREAD]], device=logits.device), padding=2)
     each = F.binary_cross_entropy_with_logits(logits, spread[:, 0].clamp(max=max(_SPREAD)), reduction="none")
     return (each * known).sum() / known.sum().clamp(min=1)

@@ -22,7 +22,7 @@ from mira_train.plugin import find_training
 from numpy.typing import NDArray
 
 from mira_plugins.cover import MODEL, CoverPrint, alignment
-from mira_plugins.cover.evaluation import matrices
+from mira_plugins.cover.evaluation import alignments, matrices
 from mira_plugins.cover.examples import VersionData
 from mira_plugins.cover.fingerprint import Floats, pitch_classes, unit
 from mira_plugins.cover.fitting import features_of, fitted
@@ -84,15 +84,10 @@ def search(works: Sequence[str], prints: Sequence[CoverPrint], chroma: Sequence[
     show("alignment alone", aligned, works)
     for name, constants in _TRIED:
         with patch.multiple(alignment, **constants):
-            show(f"alignment, {name}", scores([p.frames for p in prints]), works)
+            show(f"alignment, {name}", alignments([p.frames for p in prints]), works)
     both = [(c + 0.5 * np.roll(c, 12, axis=1)).astype(np.float32) for c in chroma]
-    show("alignment, bass with the treble", scores([pitch_classes(c) for c in both]), works)
-    show("alignment, no square root", scores([unit(p.frames**2) for p in prints]), works)
-
-
-def scores(frames: Sequence[Floats]) -> NDArray[np.float64]:
-    """Scores of the alignment of all pairs."""
-    return np.array([[match.score for match in alignment.align(one, frames)] for one in frames])
+    show("alignment, bass with the treble", alignments([pitch_classes(c) for c in both]), works)
+    show("alignment, no square root", alignments([unit(p.frames**2) for p in prints]), works)
 
 
 def layers(

@@ -16,7 +16,7 @@ from mira_train.metrics import ranking
 
 from mira_plugins.cover import CoverPrint
 from mira_plugins.cover.alignment import align
-from mira_plugins.cover.fingerprint import print_of
+from mira_plugins.cover.fingerprint import Floats, print_of
 from mira_plugins.cover.search import Scores, fit, similarity
 
 
@@ -57,7 +57,10 @@ def rows(heard: Sequence[tuple[Track, Activations]], model: Model) -> list[Row]:
 
 def matrices(prints: Sequence[CoverPrint]) -> tuple[Scores, Scores]:
     """How all pairs align and how alike their vectors are, shape (query, track)."""
-    frames = [p.frames for p in prints]
-    aligned = np.array([[match.score for match in align(one, frames)] for one in frames])
     alike = np.array([[similarity(one, other) for other in prints] for one in prints])
-    return aligned, alike
+    return alignments([p.frames for p in prints]), alike
+
+
+def alignments(frames: Sequence[Floats]) -> Scores:
+    """How all pairs align, shape (query, track)."""
+    return np.array([[match.score for match in align(one, frames)] for one in frames])
